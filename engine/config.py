@@ -1,0 +1,76 @@
+"""How one move is searched: the switches of the search, with their sources.
+
+References
+----------
+AlphaZero: Silver et al., "A general reinforcement learning algorithm that masters chess, shogi,
+and Go through self-play", Science 362 (2018).
+KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565.
+"""
+
+from dataclasses import dataclass, fields
+
+from engine.errors import ConfigError
+
+__all__ = ["SearchConfig"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchConfig:
+    """How one move is searched."""
+
+    num_simulations: int = 100
+    """Simulations of a full search, >= 1. A kept subtree's visits count towards them."""
+    fast_simulations: int = 0
+    """Simulations of a fast search; 0: every search is full. KataGo 3.1, playout caps."""
+    full_fraction: float = 0.25
+    """Share of the moves that get a full search where fast ones are on. Only those are trained
+    on. KataGo 3.1 uses 0.25."""
+    c_init: float = 1.25
+    """Exploration constant of PUCT, > 0. AlphaZero's 1.25."""
+    c_base: float = 19652.0
+    """Visits at which PUCT's exploration starts to grow, > 0. AlphaZero's 19652."""
+    fpu_reduction: float = 0.2
+    """An unvisited edge is worth the node's value less this, times the root of the visited
+    prior, >= 0. KataGo's 0.2."""
+    root_fpu_reduction: float = 0.0
+    """The same at a root that has noise. KataGo uses 0, so that noise can act."""
+    dirichlet_alpha: float = 1.0
+    """Concentration of the root's noise, > 0. About 10 / legal moves."""
+    dirichlet_fraction: float = 0.25
+    """Weight of the noise in the root's prior, in [0, 1]; full self-play searches only."""
+    temperature: float = 1.0
+    """Self-play moves are drawn by visits ** (1 / temperature); >= 0, 0 plays the most visited."""
+    final_temperature: float = 0.0
+    """The temperature that `temperature` has fallen to after `temperature_plies`."""
+    temperature_plies: int = 0
+    """Plies over which the temperature halves, exponentially; 0: it does not fall."""
+    leaves_in_flight: int = 1
+    """Leaves of one tree that may wait for the network at once, >= 1. More than one costs search
+    quality (virtual loss) and is meant for play and analysis."""
+    virtual_loss: float = 1.0
+    """Losses an edge is charged with while a leaf below it is in flight, >= 0; unused with one
+    leaf in flight."""
+    reuse_tree: bool = True
+    """Keep the chosen child's subtree for the next move."""
+
+    def __post_init__(self) -> None:
+        checks = {
+            "num_simulations": ("an integer >= 1", self.num_simulations >= 1),
+            "fast_simulations": ("an integer >= 0", self.fast_simulations >= 0),
+            "full_fraction": ("in [0, 1]", 0.0 <= self.full_fraction <= 1.0),
+            "c_init": ("> 0", self.c_init > 0),
+            "c_base": ("> 0", self.c_base > 0),
+            "fpu_reduction": (">= 0", self.fpu_reduction >= 0),
+            "root_fpu_reduction": (">= 0", self.root_fpu_reduction >= 0),
+            "dirichlet_alpha": ("> 0", self.dirichlet_alpha > 0),
+            "dirichlet_fraction": ("in [0, 1]", 0.0 <= self.dirichlet_fraction <= 1.0),
+            "temperature": (">= 0", self.temperature >= 0),
+            "final_temperature": (">= 0", self.final_temperature >= 0),
+            "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),
+            "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
+            "virtual_loss": (">= 0", self.virtual_loss >= 0),
+        }
+        for field in fields(self):
+            if field.name in checks and not checks[field.name][1]:
+                value = getattr(self, field.name)
+                raise ConfigError(f"{field.name} must be {checks[field.name][0]}, got {value!r}")

@@ -1,0 +1,467 @@
+"""The processes of self-play or a match: started, watched, restarted, stopped.
+
+::
+
+    parent ──spawn──▶ worker 0 .. W-1 ──rings──▶ server 0 .. M-1 (one a model)
+       └─ copies finished games out of their journals; the caller commits, then releases them
+"""
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection, reduction
+from pathlib import Path
+from typing import Any
+
+import games
+from engine.batching import BatchPolicy
+from engine.config import SearchConfig
+from engine.errors import ConfigError, PoolError
+from engine.journal import Journal
+from engine.player import PlayerSpec
+from engine.process import Child, spawn
+from engine.records import GameRecord
+from engine.segment import Segment, SegmentSpec
+from engine.server import EvaluatorSpec, Server, server_main
+from engine.worker import Worker
+from games.base import Game
+
+__all__ = ["Finished", "Pool", "PoolConfig", "segment_spec"]
+
+log = logging.getLogger(__name__)
+
+SILENCE_S = 120.0  # a child without a sign of life for so long is taken for hung
+STOP_S = 5.0  # time to end by itself before it is killed
+MAX_CRASHES = 3  # exceptions of one child before the pool gives up; kills do not count
+NO_LIMIT = 2**63
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolConfig:
+    """How many of what."""
+
+    workers: int = 1
+    games_per_worker: int = 256
+    """Games in progress in each worker; half of them search while the other half waits."""
+    streams: int = 1
+    """Batches that an inference process evaluates at once."""
+    batch: BatchPolicy = BatchPolicy()
+    worker_spin_us: float = 0.0
+    """Spinning pays only where a core is free for it."""
+    server_spin_us: float = 0.0
+    serial: bool = False
+    """Everything in this process, step by step: for debugging."""
+    log_dir: str | None = None
+    """Folder for the children's stderr; None leaves it on the parent's."""
+
+    def __post_init__(self) -> None:
+        for name in ("workers", "games_per_worker", "streams"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be an integer >= 1, got {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A finished game and the journal that still holds it."""
+
+    record: GameRecord
+    journal: int
+
+
+def segment_spec(
+    game: Game, players: Sequence[PlayerSpec], num_models: int, config: PoolConfig
+) -> SegmentSpec:
+    """The layout that these games need."""
+    leaves = max(player.search.leaves_in_flight for player in players)
+    slots = 1
+    while slots < 2 * config.games_per_worker * leaves:
+        slots *= 2
+    entries = max(_visited_edges(player.search, game) for player in players)
+    return SegmentSpec(
+        num_workers=config.workers,
+        num_models=num_models,
+        num_slots=slots,
+        observation_bytes=game.observation_bytes,
+        num_actions=game.num_actions,
+        # Spare journals take finished games until the parent has committed them.
+        journals_per_worker=config.games_per_worker + max(16, config.games_per_worker // 2),
+        max_plies=game.max_game_length,
+        journal_entries=game.max_game_length * entries,
+    )
+
+
+def _visited_edges(search: SearchConfig, game: Game) -> int:
+    """Most root edges that a search can have visited, its kept tree included."""
+    visits = 2 * max(search.num_simulations, search.fast_simulations) + 64
+    return min(game.max_legal_actions, visits)
+
+
+class Pool:
+    """Workers and inference processes around one shared segment.
+
+    Use it as a context manager from the main thread: children end with it, whatever happens.
+
+    Parameters
+    ----------
+    game
+        Rules.
+    players
+        One `PlayerSpec` for self-play, two for a match.
+    evaluators
+        One `EvaluatorSpec` for each model that the players name; none if no player has one.
+    config
+        How many of what.
+    seed
+        Of every random draw.
+    first_game, game_limit
+        Numbers of the first game and of the first one not to be played.
+    openings, plies_per_game
+        See `engine.worker.Worker`.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        players: Sequence[PlayerSpec],
+        evaluators: Sequence[EvaluatorSpec] = (),
+        config: PoolConfig | None = None,
+        *,
+        seed: int = 0,
+        first_game: int = 0,
+        game_limit: int | None = None,
+        openings: Sequence[Sequence[int]] = (),
+        plies_per_game: int = 0,
+    ) -> None:
+        self.game = game
+        self.players = list(players)
+        self.evaluators = list(evaluators)
+        self.config = config or PoolConfig()
+        self.seed = seed
+        self.openings = [list(opening) for opening in openings]
+        self.plies_per_game = plies_per_game
+        for player in self.players:
+            if player.kind == "network" and player.model >= len(self.evaluators):
+                raise ConfigError(
+                    f"a player needs model {player.model}, but there are "
+                    f"{len(self.evaluators)} evaluators"
+                )
+        spec = segment_spec(game, self.players, max(1, len(self.evaluators)), self.config)
+        self.segment = Segment(spec)
+        self.segment.next_game = first_game
+        self.segment.game_limit = NO_LIMIT if game_limit is None else game_limit
+        self._journals = [
+            Journal(self.segment, i) for i in range(spec.num_workers * spec.journals_per_worker)
+        ]
+        self._taken: set[int] = set()
+        self._children: dict[int, Child] = {}
+        self._crashes: dict[int, int] = {}
+        self.num_restarts = 0
+        self._serial_workers: list[Worker] = []
+        self._serial_servers: list[Server] = []
+
+    # -- life -----------------------------------------------------------------------------
+
+    def __enter__(self) -> "Pool":
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def _num_workers(self) -> int:
+        return self.config.workers
+
+    def start(self) -> None:
+        """Start every process; returns at once, `ready` tells when they answer."""
+        if self.config.serial:
+            for model, evaluator in enumerate(self.evaluators):
+                self._serial_servers.append(
+                    Server(self.segment, model, self.game, evaluator, policy=self.config.batch)
+                )
+            for index in range(self._num_workers):
+                self._serial_workers.append(self._worker(index))
+            return
+        # The slow ones first: workers are ready long before the network is.
+        for model in range(len(self.evaluators)):
+            self._start_child(self._num_workers + model)
+        for index in range(self._num_workers):
+            self._start_child(index)
+
+    def _worker(self, index: int) -> Worker:
+        return Worker(
+            self.segment,
+            index,
+            self.game,
+            self.players,
+            self.config.games_per_worker,
+            seed=self.seed,
+            openings=self.openings,
+            plies_per_game=self.plies_per_game,
+        )
+
+    def _name(self, process: int) -> str:
+        if process < self._num_workers:
+            return f"worker-{process}"
+        return f"inference-{process - self._num_workers}"
+
+    def _log_path(self, process: int) -> str | None:
+        if self.config.log_dir is None:
+            return None
+        return str(Path(self.config.log_dir) / f"{self._name(process)}.log")
+
+    def _start_child(self, process: int) -> None:
+        self.segment.beat(process)
+        if process < self._num_workers:
+            target, args = (
+                worker_main,
+                (
+                    SegmentHandle(self.segment.fd),
+                    self.segment.spec,
+                    process,
+                    games.spec(self.game),
+                    self.players,
+                    self.config.games_per_worker,
+                    self.seed,
+                    self.openings,
+                    self.plies_per_game,
+                    self.config.worker_spin_us,
+                ),
+            )
+        else:
+            model = process - self._num_workers
+            self.segment.set_ready(model, False)
+            target, args = (
+                server_main,
+                (
+                    SegmentHandle(self.segment.fd),
+                    self.segment.spec,
+                    model,
+                    games.spec(self.game),
+                    self.evaluators[model],
+                    self.config.streams,
+                    self.config.batch,
+                    self.config.server_spin_us,
+                ),
+            )
+        child = spawn(self._name(process), target, args, self._log_path(process))
+        self._children[process] = child
+
+    @property
+    def ready(self) -> bool:
+        """True once every inference process answers."""
+        return all(self.segment.ready(model) for model in range(len(self.evaluators)))
+
+    def wait_ready(self, timeout_s: float = 120.0) -> None:
+        """Wait until every inference process answers, replacing what dies meanwhile."""
+        deadline = time.monotonic() + timeout_s
+        while not self.ready:
+            self.watch()
+            if time.monotonic() > deadline:
+                raise PoolError(
+                    f"the inference process was not ready after {timeout_s:.0f} s; "
+                    f"see {self._log_path(self._num_workers) or 'its output above'}"
+                )
+            connection.wait([c.sentinel for c in self._children.values()], 0.02)
+
+    def watch(self) -> list[str]:
+        """Replace dead and hung children; returns what happened, one line each.
+
+        Raises
+        ------
+        PoolError
+            If a child keeps failing by itself (being killed does not count).
+        """
+        events = []
+        for process, child in list(self._children.items()):
+            if child.is_alive():
+                age = self.segment.heartbeat_age_s(process)
+                if age < SILENCE_S:
+                    continue
+                child.kill()
+                child.join()
+                reason = f"gave no sign of life for {age:.0f} s"
+            else:
+                code = child.exitcode
+                if code is not None and code >= 0:
+                    self._crashes[process] = self._crashes.get(process, 0) + 1
+                    reason = f"ended with exit code {code}"
+                else:
+                    reason = f"was killed by signal {-(code or 0)}"
+            name = self._name(process)
+            if self._crashes.get(process, 0) > MAX_CRASHES:
+                raise PoolError(
+                    f"{name} failed {MAX_CRASHES + 1} times; "
+                    f"{_tail(self._log_path(process)) or 'its error is above'}"
+                )
+            child.close()
+            self.num_restarts += 1
+            self._start_child(process)
+            events.append(f"{name} {reason}; it was restarted")
+            log.warning("restart process=%s reason=%r", name, reason)
+        return events
+
+    def stop(self) -> None:
+        """End every child; those that do not within seconds are killed."""
+        self.segment.stop()
+        deadline = time.monotonic() + STOP_S
+        for child in self._children.values():
+            child.join(max(0.0, deadline - time.monotonic()))
+            if child.is_alive():
+                child.kill()
+                child.join()
+            child.close()
+        self._children.clear()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process id of every child by name."""
+        return {self._name(i): c.pid for i, c in self._children.items() if c.pid is not None}
+
+    # -- games ----------------------------------------------------------------------------
+
+    def finished(self, timeout_s: float = 0.0) -> list[Finished]:
+        """Games that have finished since the last call, waiting up to `timeout_s` for one.
+
+        They stay in their journals, and in the workers' way, until they are `release`d; commit
+        them first.
+        """
+        found = self._collect()
+        deadline = time.monotonic() + timeout_s
+        while not found:
+            if self.config.serial:
+                self._pump()
+                found = self._collect()
+                if time.monotonic() >= deadline:
+                    break
+                continue
+            seen = self.segment.wait_finished(0, 0.0)
+            found = self._collect()
+            left = deadline - time.monotonic()
+            if found or left <= 0:
+                break
+            self.segment.wait_finished(seen, min(left, 0.1))
+            found = self._collect()
+        return found
+
+    def _collect(self) -> list[Finished]:
+        found = []
+        for index, journal in enumerate(self._journals):
+            if journal.is_finished and index not in self._taken:
+                self._taken.add(index)
+                found.append(Finished(journal.record(self.seed), index))
+        return found
+
+    def release(self, finished: Sequence[Finished]) -> None:
+        """The games are committed: their journals are free again."""
+        for game in finished:
+            self._taken.discard(game.journal)
+            self._journals[game.journal].free()
+
+    def games(self, timeout_s: float = 3600.0) -> Iterator[GameRecord]:
+        """Every game up to `game_limit`, as they finish: for matches and evaluation.
+
+        Raises
+        ------
+        PoolError
+            If no game finished for `timeout_s`.
+        """
+        left = self.segment.game_limit - self.segment.next_game
+        last = time.monotonic()
+        while left > 0:
+            self.watch()
+            finished = self.finished(0.2)
+            if finished:
+                last = time.monotonic()
+            elif time.monotonic() - last > timeout_s:
+                raise PoolError(f"no game finished for {timeout_s:.0f} s; {left} are missing")
+            for game in finished:
+                yield game.record
+            self.release(finished)
+            left -= len(finished)
+
+    def _pump(self) -> None:
+        """Serial mode: every worker's halves and every server in turn, once."""
+        for group in (0, 1):
+            for worker in self._serial_workers:
+                worker.step(group, False)
+            for server in self._serial_servers:
+                while server.step():
+                    pass
+
+    # -- the models -----------------------------------------------------------------------
+
+    def load(self, model: int, path: str | os.PathLike[str], generation: int) -> None:
+        """Ask the model's process to go on with the weights at `path`."""
+        self.segment.set_model(model, os.path.abspath(path), generation)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is evaluated inside: the cores are the caller's."""
+        self.segment.pause(True)
+        try:
+            yield
+        finally:
+            self.segment.pause(False)
+
+    def counters(self) -> dict[str, dict[str, int]]:
+        """Every process's counters by its name."""
+        num = self._num_workers + len(self.evaluators)
+        return {self._name(i): self.segment.counters(i) for i in range(num)}
+
+
+class SegmentHandle:
+    """The segment's descriptor on its way to a spawned child, where it arrives as an int."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __reduce__(self) -> tuple[Callable[[Any], int], tuple[Any]]:
+        return _detach, (reduction.DupFd(self.fd),)
+
+
+def _detach(duplicate: Any) -> int:
+    fd: int = duplicate.detach()
+    return fd
+
+
+def worker_main(
+    fd: int,
+    spec: SegmentSpec,
+    index: int,
+    game_spec: dict[str, object],
+    players: Sequence[PlayerSpec],
+    games_per_worker: int,
+    seed: int,
+    openings: Sequence[Sequence[int]],
+    plies_per_game: int,
+    spin_us: float,
+) -> None:
+    """What a worker process runs."""
+    segment = Segment(spec, fd)
+    Worker(
+        segment,
+        index,
+        games.from_spec(game_spec),
+        players,
+        games_per_worker,
+        seed=seed,
+        openings=openings,
+        plies_per_game=plies_per_game,
+        spin_us=spin_us,
+    ).run()
+
+
+def _tail(path: str | None, lines: int = 12) -> str:
+    """The last lines of a child's log."""
+    if path is None or not os.path.exists(path):
+        return ""
+    text = Path(path).read_text(errors="replace").strip().splitlines()
+    return f"from {path}:\n" + "\n".join(text[-lines:])

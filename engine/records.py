@@ -1,0 +1,48 @@
+"""What self-play hands on: one finished game, ply by ply.
+
+Shapes: ``T`` plies, ``N`` entries of all plies' visit counts together.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["GameRecord"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GameRecord:
+    """One finished game."""
+
+    number: int
+    """Counts the run's games; with the run's seed it determines every random draw of the game."""
+    seed: int
+    """The run's seed."""
+    generation: int
+    """Generation of the weights that the game was started with."""
+    returns: npt.NDArray[np.float32]
+    """[2] result of player 0 and of player 1, in [-1, 1]."""
+    actions: npt.NDArray[np.int32]
+    """[T] actions played."""
+    players: npt.NDArray[np.int8]
+    """[T] who played them."""
+    full_search: npt.NDArray[np.bool_]
+    """[T] True where the search was a full one, whose visits are a policy target."""
+    root_values: npt.NDArray[np.float32]
+    """[T] value of the position after its search, for the player to move there."""
+    observations: npt.NDArray[np.uint8]
+    """[T, observation_bytes] packed, for the player to move."""
+    policy_offsets: npt.NDArray[np.int32]
+    """[T+1] ply t's visit counts are entries policy_offsets[t] .. policy_offsets[t+1]."""
+    policy_actions: npt.NDArray[np.int32]
+    """[N] actions visited at least once."""
+    policy_visits: npt.NDArray[np.int32]
+    """[N] their visits."""
+    num_opening: int = 0
+    """The first plies that were given, not searched."""
+
+    @property
+    def num_plies(self) -> int:
+        """T."""
+        return len(self.actions)

@@ -1,0 +1,342 @@
+"""The shared-memory ring between one worker and one evaluator; states are drawn in ring.pxd.
+
+Sleep protocol, the same on both sides: the sleeper reads the bell, announces itself, fences,
+looks once more, then sleeps on the value it read; the waker makes its change visible, fences,
+and rings only if somebody is announced. The fences order each side's store before its load, so
+one of the two always sees the other, and a wake-up cannot be lost.
+
+References
+----------
+Drepper, "Futexes are tricky" (2011), for the protocol.
+"""
+
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+import numpy as np
+
+from engine.atomic cimport (
+    add32,
+    cpu_pause,
+    fence,
+    futex_wait,
+    futex_wake,
+    load32,
+    load64,
+    now_ns,
+    store32,
+    store64,
+)
+from engine.segment cimport (
+    COUNT_BATCHES,
+    COUNT_BUSY_NS,
+    COUNT_EVALUATIONS,
+    COUNT_PADDED_ROWS,
+    COUNT_QUEUE_NS,
+    COUNT_WAIT_NS,
+    Segment,
+    ring_control_t,
+)
+
+from engine.evaluator import Run
+
+
+cdef class Ring:
+    """One ring of a segment, seen from either side.
+
+    Parameters
+    ----------
+    segment
+        The mapping.
+    worker, model
+        Whose requests, to whom.
+    spin_us
+        Microseconds to spin before sleeping; more than 0 only where a core is free for it.
+    """
+
+    def __cinit__(self, Segment segment not None, int worker, int model, double spin_us=0):
+        spec = segment.spec
+        if not 0 <= worker < spec.num_workers or not 0 <= model < spec.num_models:
+            raise ValueError(
+                f"no ring of worker {worker} and model {model} among {spec.num_workers} x "
+                f"{spec.num_models}"
+            )
+        self.segment = segment
+        self.index = worker * spec.num_models + model
+        self.num_slots = spec.num_slots
+        self.mask = self.num_slots - 1
+        self.spin_ns = <int64_t>(spin_us * 1000)
+        self.observation_bytes = spec.observation_bytes
+        self.num_actions = spec.num_actions
+        self.pool = segment.control()
+        self.model = segment.model(model)
+        cdef dict at = segment.offsets
+        cdef Py_ssize_t slots = spec.num_slots, first = self.index * slots
+        self.control = (
+            <ring_control_t*>(segment.base + <Py_ssize_t>at["rings"]) + self.index)
+        self.answered = <uint64_t*>(segment.base + <Py_ssize_t>at["answered"]) + first
+        self.published_ns = <uint64_t*>(segment.base + <Py_ssize_t>at["published_ns"]) + first
+        self.observations = (
+            segment.base + <Py_ssize_t>at["observations"] + first * self.observation_bytes)
+        self.policy_logits = (
+            <float*>(segment.base + <Py_ssize_t>at["policy_logits"]) + first * self.num_actions)
+        self.wdl_logits = <float*>(segment.base + <Py_ssize_t>at["wdl_logits"]) + first * 3
+        self.filled = load64(&self.control.published)
+
+    def columns(self):
+        """The ring's columns as one `Run` of all slots: numpy views of the segment."""
+        cdef Py_ssize_t slots = self.num_slots, first = self.index * slots
+        observation_bytes, num_actions = self.observation_bytes, self.num_actions
+        return Run(
+            self.segment.array("observations", np.uint8, (slots, observation_bytes),
+                               first * observation_bytes),
+            self.segment.array("policy_logits", np.float32, (slots, num_actions),
+                               first * num_actions * 4),
+            self.segment.array("wdl_logits", np.float32, (slots, 3), first * 12),
+        )
+
+    # -- worker's side --------------------------------------------------------------------
+
+    cdef int can_fill(self) noexcept nogil:
+        """1 if the next ticket's slot has been read and released."""
+        return self.filled - self.control.released < self.num_slots
+
+    cdef uint8_t* observation(self, uint64_t ticket) noexcept nogil:
+        return self.observations + (ticket & self.mask) * self.observation_bytes
+
+    cdef float* policy(self, uint64_t ticket) noexcept nogil:
+        return self.policy_logits + (ticket & self.mask) * self.num_actions
+
+    cdef float* wdl(self, uint64_t ticket) noexcept nogil:
+        return self.wdl_logits + (ticket & self.mask) * 3
+
+    cdef void publish(self) noexcept nogil:
+        """Hand over everything filled, and ring once if a stream sleeps."""
+        cdef uint64_t now = <uint64_t>now_ns(), ticket
+        if self.filled == self.control.published:
+            return
+        for ticket in range(self.control.published, self.filled):
+            self.published_ns[ticket & self.mask] = now
+        store64(&self.control.published, self.filled)
+        add32(&self.model.doorbell, 1)
+        fence()
+        if load32(&self.model.sleepers):
+            # One stream a publication; a stream that leaves rows behind wakes the next.
+            futex_wake(&self.model.doorbell, 1)
+
+    cdef bint is_answered(self, uint64_t ticket) noexcept nogil:
+        return load64(&self.answered[ticket & self.mask]) == ticket + 1
+
+    cdef bint wait_answered(self, uint64_t ticket, int64_t timeout_ns) noexcept nogil:
+        """Wait for the answer to `ticket`; False if there is none after `timeout_ns`."""
+        cdef int64_t now, start = 0, deadline
+        cdef uint32_t seen
+        cdef int spins = 0
+        if self.is_answered(ticket):
+            return True
+        start = now_ns()
+        deadline = start + timeout_ns
+        while self.spin_ns > 0:
+            for spins in range(64):
+                if self.is_answered(ticket):
+                    return True
+                cpu_pause()
+            if now_ns() - start > self.spin_ns:
+                break
+        while True:
+            seen = load32(&self.control.bell)
+            store32(&self.control.sleeping, 1)
+            fence()
+            if self.is_answered(ticket):
+                store32(&self.control.sleeping, 0)
+                return True
+            now = now_ns()
+            if now < deadline and not load32(&self.pool.stop):
+                futex_wait(&self.control.bell, seen, deadline - now)
+            store32(&self.control.sleeping, 0)
+            if self.is_answered(ticket):
+                return True
+            if now_ns() >= deadline or load32(&self.pool.stop):
+                return False
+
+    cdef void release(self, uint64_t ticket) noexcept nogil:
+        """Forget all tickets below `ticket`: their results have been read."""
+        store64(&self.control.released, ticket)
+
+    # -- inference side -------------------------------------------------------------------
+
+    cdef uint64_t waiting(self) noexcept nogil:
+        """Rows published and not taken."""
+        return load64(&self.control.published) - self.control.taken
+
+    cdef uint64_t take(self, uint64_t most, uint64_t* first) noexcept nogil:
+        """Take up to `most` consecutive slots; return how many, the first ticket in `first`."""
+        cdef uint64_t taken = self.control.taken
+        cdef uint64_t count = load64(&self.control.published) - taken
+        cdef uint64_t to_the_end = self.num_slots - (taken & self.mask)
+        if count > to_the_end:
+            count = to_the_end
+        if count > most:
+            count = most
+        first[0] = taken
+        self.control.taken = taken + count
+        return count
+
+    cdef void answer(self, uint64_t first, uint64_t count) noexcept nogil:
+        """The results of `count` tickets from `first` on are in their slots."""
+        cdef uint64_t ticket
+        for ticket in range(first, first + count):
+            store64(&self.answered[ticket & self.mask], ticket + 1)
+        add32(&self.control.bell, 1)
+        fence()
+        if load32(&self.control.sleeping):
+            futex_wake(&self.control.bell, 1)
+
+
+cdef class RingSet:
+    """All rings of one model, seen by its inference process.
+
+    Parameters
+    ----------
+    segment
+        The mapping.
+    model
+        Whose rings.
+    spin_us
+        Microseconds that a stream spins before it sleeps.
+    """
+
+    cdef readonly Segment segment
+    cdef readonly int model_index
+    cdef readonly list rings
+    cdef list columns
+    cdef int next_ring
+    cdef int64_t spin_ns
+
+    def __init__(self, Segment segment not None, int model, double spin_us=0):
+        self.segment = segment
+        self.model_index = model
+        self.rings = [Ring(segment, w, model) for w in range(segment.spec.num_workers)]
+        self.columns = [ring.columns() for ring in self.rings]
+        self.spin_ns = <int64_t>(spin_us * 1000)
+
+    def recover(self):
+        """After a predecessor's death: take again what it took and did not answer."""
+        cdef Ring ring
+        for ring in self.rings:
+            ring.control.taken = load64(&ring.control.released)
+        store32(&self.segment.model(self.model_index).sleepers, 0)
+
+    def waiting(self):
+        """(rows waiting, nanoseconds that the oldest has waited)."""
+        cdef Ring ring
+        cdef uint64_t total = 0, count, oldest = 0, at
+        for ring in self.rings:
+            self._skip_answered(ring)
+            count = ring.waiting()
+            if count:
+                total += count
+                at = ring.published_ns[ring.control.taken & ring.mask]
+                if oldest == 0 or at < oldest:
+                    oldest = at
+        return total, (<uint64_t>now_ns() - oldest if oldest else 0)
+
+    cdef void _skip_answered(self, Ring ring) noexcept nogil:
+        # Only after `recover` is anything to skip.
+        while ring.waiting() and ring.is_answered(ring.control.taken):
+            ring.control.taken += 1
+
+    def collect(self, uint64_t most):
+        """Take up to `most` rows, the rings in turn.
+
+        Returns
+        -------
+        tickets : list of (ring, first ticket, count)
+            What `answer` wants back.
+        runs : list of Run
+            Views of the same rows.
+        """
+        cdef Ring ring
+        cdef uint64_t first = 0, count, slot
+        cdef int i, num = len(self.rings)
+        tickets, runs = [], []
+        for i in range(num):
+            index = (self.next_ring + i) % num
+            ring = self.rings[index]
+            while most > 0:
+                self._skip_answered(ring)
+                count = ring.take(most, &first)
+                if count == 0:
+                    break
+                most -= count
+                slot = first & ring.mask
+                observations, policy_logits, wdl_logits = self.columns[index]
+                tickets.append((index, first, count))
+                runs.append(Run(observations[slot:slot + count],
+                                policy_logits[slot:slot + count],
+                                wdl_logits[slot:slot + count]))
+        self.next_ring = (self.next_ring + 1) % num
+        return tickets, runs
+
+    def answer(self, tickets):
+        """The results of `collect`'s rows are in their slots: wake the workers."""
+        cdef Ring ring
+        for index, first, count in tickets:
+            ring = self.rings[index]
+            ring.answer(first, count)
+
+    def wait(self, double timeout_s, bint rows_may_wait=False):
+        """Sleep until a worker publishes, or `timeout_s` has passed.
+
+        Returns at once if rows are waiting, unless they are told to wait.
+        """
+        cdef Segment segment = self.segment
+        cdef uint32_t* bell = &segment.model(self.model_index).doorbell
+        cdef uint32_t* sleepers = &segment.model(self.model_index).sleepers
+        cdef uint32_t seen = load32(bell)
+        cdef int64_t start = now_ns()
+        if not rows_may_wait and self._any():
+            return
+        with nogil:
+            while self.spin_ns > 0:
+                if load32(bell) != seen or now_ns() - start > self.spin_ns:
+                    break
+                cpu_pause()
+        add32(sleepers, 1)
+        fence()
+        if load32(bell) == seen and (rows_may_wait or not self._any()):
+            with nogil:
+                futex_wait(bell, seen, <int64_t>(timeout_s * 1e9))
+        add32(sleepers, <uint32_t>-1)
+
+    cdef bint _any(self):
+        cdef Ring ring
+        for ring in self.rings:
+            if ring.waiting():
+                return True
+        return False
+
+    def wake_another(self):
+        """Rows are left for another stream."""
+        cdef uint32_t* bell = &self.segment.model(self.model_index).doorbell
+        if self._any() and load32(&self.segment.model(self.model_index).sleepers):
+            add32(bell, 1)
+            futex_wake(bell, 1)
+
+    # -- counters of the inference process, one caller at a time ---------------------------
+
+    def count_batch(self, int rows, int capacity, int64_t busy_ns, int64_t oldest_ns):
+        """A batch was answered."""
+        cdef uint64_t* counters = self._counters()
+        counters[COUNT_BATCHES] += 1
+        counters[COUNT_EVALUATIONS] += rows
+        counters[COUNT_PADDED_ROWS] += capacity
+        counters[COUNT_BUSY_NS] += busy_ns
+        counters[COUNT_QUEUE_NS] += oldest_ns
+
+    def count_wait(self, int64_t wait_ns):
+        """A stream had nothing to do for so long."""
+        self._counters()[COUNT_WAIT_NS] += wait_ns
+
+    cdef uint64_t* _counters(self):
+        cdef int workers = self.segment.spec.num_workers
+        return self.segment.process(workers + self.model_index).counters

@@ -1,0 +1,68 @@
+# One game's search as a resumable step machine.
+#
+#      begin ──▶ gather ──▶ a leaf needs its evaluation ──▶ scatter_* ──▶ gather ──▶ ... ──▶ DONE
+#                  │  terminals back up at once and gather goes on          (any order)
+#                  └─▶ BLOCKED: every path leads to a leaf already in flight
+#
+# Who evaluates is no business of this module: a ring's slot, or a local evaluator.
+
+from libc.stdint cimport int32_t, uint64_t
+
+from engine.puct cimport puct_t
+from engine.rng cimport rng_t
+from engine.tree cimport Tree, edge_t, node_t
+from games.base cimport Game, GameState, action_t
+
+cdef enum:
+    GATHER_DONE = -2         # the search has its simulations, or its arena is full
+    GATHER_BLOCKED = -3      # scatter something first
+
+cdef struct pending_t:       # a leaf in flight
+    node_t leaf
+    int32_t depth            # edges from the root to it; path row i holds them
+
+cdef class LocalEvaluator:
+    """Evaluates leaves in the worker itself, without a ring."""
+    # Set `value[0]`, for the player to move in `state`, which is not terminal and which the
+    # evaluator may change. The prior of a local evaluator is uniform.
+    cdef int evaluate_c(self, GameState state, float* value) except -1 nogil
+    # Draw from the random streams of this ply of this game from now on.
+    cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil
+
+cdef class Search:
+    cdef readonly Game game
+    cdef readonly object config            # the SearchConfig it was made with
+    cdef Tree tree
+    cdef Tree spare                        # of the same size, shared by a worker's searches
+    cdef GameState root                    # the position at the root
+    cdef GameState state                   # scratch; after gather, the position of the leaf
+    cdef puct_t puct
+    cdef int32_t target                    # visits that the root's edges shall have together
+    cdef bint noisy                        # mix noise into the root's prior
+    cdef rng_t noise                       # its stream
+    cdef float dirichlet_alpha
+    cdef float dirichlet_fraction
+    cdef bint reuse_tree
+    cdef int32_t max_depth                 # columns of a path row
+    cdef int32_t leaves_in_flight          # rows of the next three
+    cdef int32_t num_pending               # leaves in flight now
+    cdef pending_t* pending                # [leaves_in_flight]; depth -1 marks a free row
+    cdef node_t* path_nodes                # [leaves_in_flight, max_depth]
+    cdef edge_t* path_edges                # [leaves_in_flight, max_depth]
+    cdef float* scratch                    # [max_legal_actions]
+    cdef readonly uint64_t num_simulations # finished, ever
+    cdef readonly uint64_t num_full_stops  # searches that a full arena ended early
+
+    cdef int set_root(self, GameState state) except -1 nogil
+    cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil
+    cdef int gather(self) except -1 nogil
+    cdef int scatter_logits(self, int index, const float* policy_logits,
+                            const float* wdl_logits) except -1 nogil
+    cdef int scatter_uniform(self, int index, float value) except -1 nogil
+    cdef int run_local(self, LocalEvaluator evaluator) except -1 nogil
+    cdef int advance(self, action_t action) except -1 nogil
+    cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil
+    cdef float root_value(self) noexcept nogil
+    cdef int _finish(self, int index, float value) except -1 nogil
+    cdef void _backup(self, int row, int depth, float value, int player, bint counted) noexcept nogil
+    cdef void _add_noise(self) noexcept nogil

@@ -1,0 +1,550 @@
+"""One game's search: select, expand, evaluate, backup as a step machine (drawn in search.pxd).
+
+Shapes: ``A`` actions, ``E`` edges of the root. A value is for the player to move at its node.
+
+References
+----------
+Silver et al., Science 362 (2018), for the search; Wu, arXiv:1902.10565, for first-play urgency;
+Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
+"""
+
+from libc.math cimport expf, isfinite, pow
+from libc.stdint cimport int32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
+from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
+from engine.tree cimport (
+    NO_NODE,
+    NODE_EXPANDED,
+    NODE_TERMINAL,
+    NODE_WAITING,
+    ROOT,
+    Tree,
+    edge_t,
+    node_t,
+    tree_add_node,
+    tree_best_first,
+    tree_clear,
+    tree_copy_subtree,
+    tree_has_room,
+    tree_t,
+)
+from games.base cimport Game, GameState, action_t
+
+import numpy as np
+
+from engine.config import SearchConfig
+from engine.errors import EvaluatorError
+
+
+cdef class LocalEvaluator:
+    """Base of the evaluators that need no network."""
+
+    cdef int evaluate_c(self, GameState state, float* value) except -1 nogil:
+        raise NotImplementedError("evaluate_c is not written")
+
+    cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil:
+        pass
+
+
+cdef class Search:
+    """The tree search of one game.
+
+    Parameters
+    ----------
+    game
+        Rules; the search owns two states of it.
+    config
+        How a move is searched.
+    node_capacity
+        Nodes of the arena; a search that needs more ends early and is counted. By default a
+        kept subtree and a full search fit.
+    spare
+        Another search of the same game and capacity whose spare arena this one shares.
+    """
+
+    def __cinit__(self, Game game not None, config not None, node_capacity=None,
+                  Search spare=None):
+        cdef int32_t i
+        if not isinstance(config, SearchConfig):
+            raise TypeError(f"config must be a SearchConfig, got {type(config).__name__}")
+        self.game = game
+        self.config = config
+        if node_capacity is None:
+            node_capacity = 2 * max(config.num_simulations, config.fast_simulations) + 64
+        nodes = max(int(node_capacity), 2)
+        edges = min(nodes * game.max_legal_actions, 2**31 - 1)
+        self.tree = Tree(nodes, edges)
+        if spare is None:
+            self.spare = Tree(nodes, edges)
+        else:
+            self.spare = spare.spare
+            if self.spare.columns.node_capacity != nodes:
+                raise ValueError("spare must be a search of the same game and capacity")
+        self.root = game.initial_state()
+        self.state = game.initial_state()
+        self.puct.c_init = config.c_init
+        self.puct.c_base = config.c_base
+        self.puct.fpu_reduction = config.fpu_reduction
+        self.puct.root_fpu_reduction = config.root_fpu_reduction
+        self.leaves_in_flight = config.leaves_in_flight
+        self.reuse_tree = config.reuse_tree
+        self.dirichlet_alpha = config.dirichlet_alpha
+        self.dirichlet_fraction = config.dirichlet_fraction
+        self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
+        for i in range(SCALE_TABLE):
+            self.puct.scale[i] = exploration_scale(&self.puct, i)
+        self.max_depth = game.max_game_length + 1
+        rows = <size_t>self.leaves_in_flight
+        self.pending = <pending_t*>malloc(rows * sizeof(pending_t))
+        self.path_nodes = <node_t*>malloc(rows * self.max_depth * sizeof(node_t))
+        self.path_edges = <edge_t*>malloc(rows * self.max_depth * sizeof(edge_t))
+        self.scratch = <float*>malloc(game.max_legal_actions * sizeof(float))
+        if (self.pending == NULL or self.path_nodes == NULL or self.path_edges == NULL
+                or self.scratch == NULL):
+            raise MemoryError(f"no memory for {rows} paths of {self.max_depth} edges")
+        self.set_root(self.root)
+
+    def __dealloc__(self):
+        free(self.pending)
+        free(self.path_nodes)
+        free(self.path_edges)
+        free(self.scratch)
+
+    # -- the step machine -----------------------------------------------------------------
+
+    cdef int set_root(self, GameState state) except -1 nogil:
+        """Search `state` from nothing; leaves in flight are forgotten."""
+        cdef int32_t i
+        if state is not self.root:
+            self.root.copy_from_c(state)
+        tree_clear(&self.tree.columns)
+        for i in range(self.leaves_in_flight):
+            self.pending[i].depth = -1
+        self.num_pending = 0
+        self.target = 0
+        self.noisy = False
+        return 0
+
+    cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil:
+        """Search the root until its edges have `target` visits, kept ones counted."""
+        self.target = target
+        self.noisy = noisy
+        self.noise = noise
+        if (noisy and self.tree.columns.num_nodes > 0
+                and self.tree.columns.status[ROOT] == NODE_EXPANDED):
+            self._add_noise()
+
+    cdef int gather(self) except -1 nogil:
+        """Descend until a leaf needs its evaluation and return its index for scatter.
+
+        The leaf's position is then in `state`. GATHER_DONE and GATHER_BLOCKED are the other
+        answers; a search is over when it is done and nothing is in flight.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef int32_t row = 0, depth, num
+        cdef int max_legal = self.game.max_legal_actions
+        cdef node_t node, parent
+        cdef edge_t edge
+        cdef node_t* nodes
+        cdef edge_t* edges
+        cdef float reduction, root_reduction = (
+            self.puct.root_fpu_reduction if self.noisy else self.puct.fpu_reduction)
+        cdef float virtual_loss = self.puct.virtual_loss
+
+        if self.num_pending == self.leaves_in_flight:
+            return GATHER_BLOCKED
+        while self.pending[row].depth >= 0:
+            row += 1
+        nodes = self.path_nodes + <size_t>row * self.max_depth
+        edges = self.path_edges + <size_t>row * self.max_depth
+
+        while True:
+            self.state.copy_from_c(self.root)
+            depth = 0
+            if tree.num_nodes == 0:
+                node = tree_add_node(tree, self.state.current_player_c(),
+                                     NODE_TERMINAL if self.state.is_terminal_c() else NODE_WAITING)
+                if tree.status[node] == NODE_WAITING:
+                    break
+            if tree.status[ROOT] == NODE_TERMINAL:
+                return GATHER_DONE
+            if tree.status[ROOT] == NODE_WAITING:
+                return GATHER_BLOCKED
+            if tree.node_visits[ROOT] >= self.target:
+                return GATHER_DONE
+            if not tree_has_room(tree, max_legal):
+                if self.num_pending == 0:
+                    self.num_full_stops += 1
+                return GATHER_DONE
+
+            # Step 1. Select: follow the best edges, each counted on the way down.
+            node = ROOT
+            reduction = root_reduction
+            while tree.status[node] == NODE_EXPANDED:
+                edge = select_edge(tree, node, &self.puct, reduction)
+                reduction = self.puct.fpu_reduction
+                nodes[depth] = node
+                edges[depth] = edge
+                depth += 1
+                tree.node_visits[node] += 1
+                tree.visits[edge] += 1
+                tree.value_sum[edge] -= virtual_loss
+                self.state.apply_c(tree.action[edge])
+                parent = node
+                node = tree.child[edge]
+                if node == NO_NODE:
+                    # Step 2. Expand: the new node is terminal, or waits for its evaluation.
+                    node = tree_add_node(tree, self.state.current_player_c(), NODE_WAITING)
+                    tree.child[edge] = node
+                    tree.num_visited[parent] += 1
+                    if tree.num_visited[parent] < tree.num_edges[parent]:
+                        tree_best_first(tree, parent)
+                    if not self.state.is_terminal_c():
+                        self.pending[row].depth = depth
+                        break
+                    tree.status[node] = NODE_TERMINAL
+                    tree.value[node] = self.state.outcome_c(tree.player[node])
+            if self.pending[row].depth >= 0:
+                break
+
+            if tree.status[node] == NODE_WAITING:
+                # Another leaf in flight holds this node: take the descent back.
+                while depth > 0:
+                    depth -= 1
+                    tree.node_visits[nodes[depth]] -= 1
+                    tree.visits[edges[depth]] -= 1
+                    tree.value_sum[edges[depth]] += virtual_loss
+                return GATHER_BLOCKED
+            # Step 4. Backup, at once: a terminal value is exact.
+            self._backup(row, depth, tree.value[node], tree.player[node], True)
+
+        self.pending[row].leaf = node
+        self.pending[row].depth = depth
+        self.num_pending += 1
+        num = self.state.legal_actions_c(tree.action + tree.num_edges_used)
+        tree.num_edges[node] = num
+        for edge in range(tree.num_edges_used, tree.num_edges_used + num):
+            tree.visits[edge] = 0
+            tree.value_sum[edge] = 0.0
+            tree.child[edge] = NO_NODE
+        tree.num_edges_used += num
+        return row
+
+    cdef int scatter_logits(self, int index, const float* policy_logits,
+                            const float* wdl_logits) except -1 nogil:
+        """Step 3, evaluate: mask and normalise a network's answer, then expand and back up.
+
+        policy_logits : [A]; wdl_logits : [3] win, draw, loss for the player to move at the leaf.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t leaf = self.pending[index].leaf
+        cdef edge_t first = tree.first_edge[leaf], edge
+        cdef edge_t end = first + tree.num_edges[leaf]
+        cdef action_t* action = tree.action
+        cdef float* prior = tree.prior
+        cdef float highest = -1e30, total = 0.0, p, win, draw, loss, peak
+        for edge in range(first, end):
+            p = policy_logits[action[edge]]
+            prior[edge] = p
+            if p > highest:
+                highest = p
+        for edge in range(first, end):
+            p = expf(prior[edge] - highest)
+            prior[edge] = p
+            total += p
+        peak = max(wdl_logits[0], max(wdl_logits[1], wdl_logits[2]))
+        win = expf(wdl_logits[0] - peak)
+        draw = expf(wdl_logits[1] - peak)
+        loss = expf(wdl_logits[2] - peak)
+        win = (win - loss) / (win + draw + loss)
+        if not (isfinite(total) and isfinite(win)):
+            with gil:
+                raise EvaluatorError(
+                    "the evaluator answered with something that is not finite; "
+                    "the weights or the back end are broken"
+                )
+        p = 1.0 / total
+        for edge in range(first, end):
+            prior[edge] *= p
+        return self._finish(index, win)
+
+    cdef int scatter_uniform(self, int index, float value) except -1 nogil:
+        """Step 3 for evaluators without a policy: every legal action has the same prior."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t leaf = self.pending[index].leaf
+        cdef edge_t first = tree.first_edge[leaf], edge
+        cdef float prior = <float>(1.0 / tree.num_edges[leaf])
+        for edge in range(first, first + tree.num_edges[leaf]):
+            tree.prior[edge] = prior
+        return self._finish(index, value)
+
+    cdef int _finish(self, int index, float value) except -1 nogil:
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t leaf = self.pending[index].leaf
+        cdef int32_t depth = self.pending[index].depth
+        tree.value[leaf] = value
+        tree.value_total[leaf] = value
+        tree.status[leaf] = NODE_EXPANDED
+        tree_best_first(tree, leaf)
+        if leaf == ROOT and self.noisy:
+            self._add_noise()
+        # Step 4. Backup.
+        self._backup(index, depth, value, tree.player[leaf], depth > 0)
+        self.pending[index].depth = -1
+        self.num_pending -= 1
+        return 0
+
+    cdef void _backup(self, int row, int depth, float value, int player,
+                      bint counted) noexcept nogil:
+        """Add `value`, for `player`, to every edge of the path, and give virtual loss back."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t* nodes = self.path_nodes + <size_t>row * self.max_depth
+        cdef edge_t* edges = self.path_edges + <size_t>row * self.max_depth
+        cdef float* value_sum = tree.value_sum
+        cdef float* value_total = tree.value_total
+        cdef float virtual_loss = self.puct.virtual_loss, signed_value
+        cdef int32_t i
+        for i in range(depth - 1, -1, -1):
+            signed_value = value if tree.player[nodes[i]] == player else -value
+            value_sum[edges[i]] += virtual_loss + signed_value
+            value_total[nodes[i]] += signed_value
+        self.num_simulations += counted
+
+    cdef void _add_noise(self) noexcept nogil:
+        """prior = (1 - f) prior + f Dirichlet(alpha) at the root (Silver et al. 2018)."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef int32_t i, num = tree.num_edges[ROOT]
+        cdef edge_t first = tree.first_edge[ROOT]
+        cdef double total = 0.0
+        cdef float fraction = self.dirichlet_fraction
+        for i in range(num):
+            self.scratch[i] = <float>next_gamma(&self.noise, self.dirichlet_alpha)
+            total += self.scratch[i]
+        if total > 0.0:
+            for i in range(num):
+                tree.prior[first + i] = ((1 - fraction) * tree.prior[first + i]
+                                         + fraction * self.scratch[i] / <float>total)
+        if tree.num_visited[ROOT] < num:
+            tree_best_first(tree, ROOT)
+
+    cdef int run_local(self, LocalEvaluator evaluator) except -1 nogil:
+        """Search to the end with an evaluator that answers at once."""
+        cdef int index
+        cdef float value = 0.0
+        while True:
+            index = self.gather()
+            if index < 0:
+                return 0
+            evaluator.evaluate_c(self.state, &value)
+            self.scatter_uniform(index, value)
+
+    # -- the root -------------------------------------------------------------------------
+
+    cdef int advance(self, action_t action) except -1 nogil:
+        """Play `action` at the root, and keep its subtree if the config says so."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge
+        cdef node_t child = NO_NODE
+        if tree.num_nodes > 0 and self.reuse_tree:
+            for edge in range(tree.first_edge[ROOT], tree.first_edge[ROOT] + tree.num_edges[ROOT]):
+                if tree.action[edge] == action:
+                    child = tree.child[edge]
+                    break
+        self.root.apply_c(action)
+        if child == NO_NODE or tree.status[child] != NODE_EXPANDED:
+            return self.set_root(self.root)
+        tree_copy_subtree(&self.spare.columns, tree, child)
+        self.tree.swap(self.spare)
+        return 0
+
+    cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil:
+        """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
+
+        Equal visits are told apart by the prior, then by the order of the actions.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t first = tree.first_edge[ROOT], edge, best = first
+        cdef edge_t end = first + max(1, tree.num_visited[ROOT])
+        cdef double total = 0.0, at, share
+        for edge in range(first, end):
+            if (tree.visits[edge] > tree.visits[best] or (
+                    tree.visits[edge] == tree.visits[best] and (
+                        tree.prior[edge] > tree.prior[best] or (
+                            tree.prior[edge] == tree.prior[best]
+                            and tree.action[edge] < tree.action[best])))):
+                best = edge
+        if temperature <= 1e-3 or tree.visits[best] == 0:
+            return tree.action[best]
+        for edge in range(first, end):
+            total += pow(<double>tree.visits[edge] / tree.visits[best], 1.0 / temperature)
+        at = next_uniform(rng) * total
+        for edge in range(first, end):
+            share = pow(<double>tree.visits[edge] / tree.visits[best], 1.0 / temperature)
+            if at < share:
+                return tree.action[edge]
+            at -= share
+        return tree.action[best]
+
+    cdef float root_value(self) noexcept nogil:
+        """Mean value of the root after its search, for the player to move there."""
+        cdef tree_t* tree = &self.tree.columns
+        if tree.num_nodes == 0:
+            return 0.0
+        return tree.value_total[ROOT] / (1 + tree.node_visits[ROOT])
+
+    # -- the Python face: analysis, play, tests -------------------------------------------
+
+    def set_state(self, GameState state not None):
+        """Search `state` from nothing."""
+        if state.game is not self.game:
+            raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
+        self.set_root(state)
+
+    def play(self, action):
+        """Make `action` at the root, keeping its subtree if the config says so."""
+        if action not in self.root.get_legal_actions():
+            raise self.root._illegal(action)
+        if self.num_pending:
+            raise RuntimeError("leaves are in flight; finish the search first")
+        self.advance(action)
+
+    def run(self, evaluator, num_simulations=None, *, seed=None):
+        """Search the root until its edges have `num_simulations` visits, kept ones counted.
+
+        Parameters
+        ----------
+        evaluator
+            A `LocalEvaluator`, or an `engine.evaluator.Evaluator` that this process owns.
+        num_simulations
+            By default the config's.
+        seed
+            Draws the root's noise; None: no noise.
+        """
+        target = self.config.num_simulations if num_simulations is None else num_simulations
+        if target < 1:
+            raise ValueError(f"num_simulations must be >= 1, got {target}")
+        if self.root.is_terminal():
+            raise ValueError(f"the game is over in {self.root.to_text()!r}: nothing to search")
+        self.begin(target, seed is not None,
+                   rng_for(0 if seed is None else seed, 0, 0, PURPOSE_NOISE))
+        if isinstance(evaluator, LocalEvaluator):
+            self._run_local(evaluator)
+        else:
+            self._run_batches(evaluator)
+
+    def _run_local(self, LocalEvaluator evaluator):
+        with nogil:
+            self.run_local(evaluator)
+
+    def _run_batches(self, evaluator):
+        from engine.evaluator import Run
+
+        rows = self.leaves_in_flight
+        observations = np.zeros((rows, self.game.observation_bytes), np.uint8)
+        policy_logits = np.zeros((rows, self.game.num_actions), np.float32)
+        wdl_logits = np.zeros((rows, 3), np.float32)
+        cdef unsigned char[:, ::1] observation_rows = observations
+        cdef float[:, ::1] policy_rows = policy_logits
+        cdef float[:, ::1] wdl_rows = wdl_logits
+        cdef int index, num, row
+        while True:
+            indices = []
+            while True:
+                index = self.gather()
+                if index < 0:
+                    break
+                self.state.observe_c(&observation_rows[len(indices), 0])
+                indices.append(index)
+            num = len(indices)
+            if num == 0:
+                return
+            evaluator.evaluate(
+                [Run(observations[:num], policy_logits[:num], wdl_logits[:num])])
+            for row in range(num):
+                self.scatter_logits(indices[row], &policy_rows[row, 0], &wdl_rows[row, 0])
+
+    def root_visits(self):
+        """[A] int32: visits of the root's edges, 0 for illegal actions."""
+        visits = np.zeros(self.game.num_actions, np.int32)
+        for candidate in self.candidates():
+            visits[candidate["action"]] = candidate["visits"]
+        return visits
+
+    def candidates(self):
+        """The root's edges, most visited first.
+
+        Returns
+        -------
+        list of dict
+            ``action``, ``visits``, ``prior``, and ``value``, for the player to move at the
+            root, None where unvisited.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge
+        if tree.num_nodes == 0:
+            return []
+        rows = [
+            {
+                "action": tree.action[edge],
+                "visits": tree.visits[edge],
+                "prior": tree.prior[edge],
+                "value": tree.value_sum[edge] / tree.visits[edge] if tree.visits[edge] else None,
+            }
+            for edge in range(tree.first_edge[ROOT], tree.first_edge[ROOT] + tree.num_edges[ROOT])
+        ]
+        return sorted(rows, key=lambda r: (-r["visits"], -r["prior"], r["action"]))
+
+    def principal_variation(self, max_length=20):
+        """The actions of most visits from the root on."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t node = ROOT
+        cdef edge_t edge, best
+        line = []
+        while tree.num_nodes and node != NO_NODE and len(line) < max_length:
+            if tree.num_visited[node] == 0:
+                break
+            best = tree.first_edge[node]
+            for edge in range(best, best + tree.num_visited[node]):
+                if tree.visits[edge] > tree.visits[best]:
+                    best = edge
+            line.append(tree.action[best])
+            node = tree.child[best]
+        return line
+
+    @property
+    def value(self):
+        """Mean value of the root after its search, for the player to move there."""
+        return self.root_value()
+
+    @property
+    def num_nodes(self):
+        """Nodes of the tree now."""
+        return self.tree.num_nodes
+
+    @property
+    def num_bytes(self):
+        """Bytes of the arena; the spare one has as many."""
+        return self.tree.num_bytes
+
+    def dump(self):
+        """The whole tree as plain lists, for golden tests: one dict a node in arena order."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t node
+        cdef edge_t edge, first
+        nodes = []
+        for node in range(tree.num_nodes):
+            first = tree.first_edge[node]
+            nodes.append({
+                "player": tree.player[node],
+                "status": tree.status[node],
+                "value": tree.value[node],
+                "edges": [
+                    {"action": tree.action[edge], "visits": tree.visits[edge],
+                     "prior": tree.prior[edge], "value_sum": tree.value_sum[edge],
+                     "child": tree.child[edge]}
+                    for edge in range(first, first + tree.num_edges[node])
+                ],
+            })
+        return nodes

@@ -1,0 +1,87 @@
+# A worker: many games, each with its search; half of them wait while the other half searches.
+#
+#   step(group):  wait for the group's answers
+#                 for each of its games:  scatter ─▶ gather ─▶ fill a slot
+#                                            └─ search done: move, journal, next game
+#                 publish once
+
+from libc.stdint cimport int32_t, int64_t, uint64_t
+
+from engine.journal cimport Journal
+from engine.ring cimport Ring
+from engine.rng cimport rng_t
+from engine.search cimport LocalEvaluator, Search
+from engine.segment cimport Segment, control_t, process_t
+from games.base cimport Game, action_t
+
+cdef enum player_kind_t:
+    PLAYER_NETWORK = 0
+    PLAYER_LOCAL = 1
+    PLAYER_RANDOM = 2
+
+cdef class Player:
+    cdef player_kind_t kind
+    cdef object config                     # SearchConfig
+    cdef LocalEvaluator evaluator          # of a local player
+    cdef Ring ring                         # of a network player
+    cdef int32_t num_simulations
+    cdef int32_t fast_simulations
+    cdef double full_fraction
+    cdef double temperature
+    cdef double final_temperature
+    cdef int32_t temperature_plies
+    cdef bint noise                        # Dirichlet noise in full searches
+
+cdef class GameSlot:
+    # One of a worker's games.
+    cdef bint playing
+    cdef uint64_t number                   # of the game
+    cdef int32_t ply
+    cdef bint full_search                  # of the current move
+    cdef Journal journal                   # None unless playing
+    cdef Search first                      # of player 0 of the match, or of both in self-play
+    cdef Search second                     # of player 1; the same object in self-play
+    cdef bint swapped                      # seat 0 is taken by player 1
+    cdef int32_t in_flight                 # leaves that wait for an answer
+    cdef uint64_t* tickets                 # [leaves_in_flight]
+    cdef int32_t* indices                  # [leaves_in_flight] of Search.gather
+
+cdef class Worker:
+    cdef readonly Segment segment
+    cdef readonly Game game
+    cdef readonly int index
+    cdef readonly uint64_t seed
+    cdef readonly int num_slots
+    cdef control_t* control
+    cdef process_t* process
+    cdef Player first
+    cdef Player second                     # the same object in self-play
+    cdef bint is_match
+    cdef list slots                        # GameSlot; `slot_pointers` borrows from it
+    cdef void** slot_pointers              # [num_slots]
+    cdef list journals
+    cdef int next_journal
+    cdef list openings                     # list of action lists; game n uses n // 2 of them
+    cdef int plies_per_game                # searched plies; 0: to the end
+    cdef list rings                        # all rings of network players
+    cdef uint64_t group_first[2][2]        # [group, ring] tickets of the group in flight
+    cdef uint64_t group_end[2][2]
+    cdef action_t* actions                 # [max_legal_actions] scratch
+
+    cdef bint _wait(self, int group, int index, bint wait) except -1
+    cdef int _play(self, GameSlot slot) except -1 nogil
+    cdef int _scatter(self, GameSlot slot) except -1 nogil
+    cdef int _advance(self, GameSlot slot) except -1 nogil
+    cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil
+    cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil
+    cdef bint _start(self, GameSlot slot) except -1
+    cdef int _enter(self, GameSlot slot, Journal journal) except -1
+    cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil
+    cdef int _begin_move(self, GameSlot slot) noexcept nogil
+    cdef void _begin_search(self, GameSlot slot, Search search, Player player) noexcept nogil
+    cdef int _make_move(self, GameSlot slot) except -1 nogil
+    cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil
+    cdef int _record(self, GameSlot slot, Journal journal, Search search,
+                     action_t action) except -1 nogil
+    cdef int _finish(self, GameSlot slot, Journal journal) except -1 nogil
+    cdef int _recover(self) except -1

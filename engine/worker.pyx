@@ -1,0 +1,456 @@
+"""A worker's games: search, move, record, through the rings (drawn in worker.pxd).
+
+A worker process runs `Worker.run`; serial mode calls `Worker.step`. Neither imports torch.
+"""
+
+from libc.math cimport pow
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
+
+from engine.atomic cimport add32, add64, compare_swap64, fence, futex_wait, futex_wake, load32
+from engine.atomic cimport load64, now_ns, store32
+from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
+from engine.local cimport LocalRollout, LocalUniform
+from engine.ring cimport Ring
+from engine.rng cimport (
+    PURPOSE_CAP,
+    PURPOSE_MOVE,
+    PURPOSE_NOISE,
+    PURPOSE_RANDOM,
+    next_below,
+    next_uniform,
+    rng_for,
+    rng_t,
+)
+from engine.search cimport LocalEvaluator, Search
+from engine.segment cimport (
+    COUNT_EVALUATIONS,
+    COUNT_FULL_STOPS,
+    COUNT_GAMES,
+    COUNT_PLIES,
+    COUNT_SIMULATIONS,
+    COUNT_WAIT_NS,
+    Segment,
+)
+from engine.tree cimport ROOT, edge_t, tree_t
+from games.base cimport Game, action_t
+
+from engine.player import PlayerSpec
+
+cdef int64_t BEAT_NS = 100_000_000      # a waiting worker shows a sign of life this often
+
+
+cdef class Player:
+    """A `PlayerSpec` made ready for one worker."""
+
+    def __cinit__(self, spec, Segment segment, int worker, Game game, uint64_t seed,
+                  double spin_us):
+        config = spec.search
+        self.config = config
+        if spec.kind == "network":
+            self.kind = PLAYER_NETWORK
+            self.ring = Ring(segment, worker, spec.model, spin_us)
+        elif spec.kind == "random":
+            self.kind = PLAYER_RANDOM
+        else:
+            self.kind = PLAYER_LOCAL
+            self.evaluator = LocalRollout(game, seed) if spec.kind == "rollout" else LocalUniform()
+        self.num_simulations = config.num_simulations
+        self.fast_simulations = config.fast_simulations
+        self.full_fraction = config.full_fraction
+        self.temperature = config.temperature
+        self.final_temperature = config.final_temperature
+        self.temperature_plies = config.temperature_plies
+        self.noise = config.dirichlet_fraction > 0
+
+
+cdef class GameSlot:
+    """One of a worker's games."""
+
+    def __cinit__(self, Worker worker, int leaves, GameSlot template=None):
+        cdef Player player
+        self.tickets = <uint64_t*>malloc(leaves * sizeof(uint64_t))
+        self.indices = <int32_t*>malloc(leaves * sizeof(int32_t))
+        if self.tickets == NULL or self.indices == NULL:
+            raise MemoryError(f"no memory for {leaves} tickets")
+        self.first = _search(worker, worker.first, None if template is None else template.first)
+        self.second = self.first
+        if worker.is_match:
+            self.second = _search(worker, worker.second,
+                                  None if template is None else template.second)
+
+    def __dealloc__(self):
+        free(self.tickets)
+        free(self.indices)
+
+
+cdef Search _search(Worker worker, Player player, Search spare):
+    # A random player's search only follows the game.
+    return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare)
+
+
+cdef class Worker:
+    """Plays games into journals.
+
+    Parameters
+    ----------
+    segment
+        The mapping.
+    index
+        Of the worker; it is also that of its process block.
+    game
+        Rules.
+    players
+        One `PlayerSpec` for self-play, two for a match. In a match, game n starts from opening
+        n // 2, and the players change seats in every odd game.
+    games
+        How many are in progress at once.
+    seed
+        The run's.
+    openings
+        Lists of actions to start from; none: the initial position.
+    plies_per_game
+        Stop a game after so many searched plies; 0: play to the end.
+    spin_us
+        Microseconds to spin for an answer before sleeping.
+    """
+
+    def __init__(self, Segment segment not None, int index, Game game not None, players, int games,
+                 uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0):
+        if len(players) not in (1, 2) or not all(isinstance(p, PlayerSpec) for p in players):
+            raise ValueError(f"players must be one or two PlayerSpecs, got {players!r}")
+        self.segment = segment
+        self.index = index
+        self.game = game
+        self.seed = seed
+        self.num_slots = games
+        self.control = segment.control()
+        self.process = segment.process(index)
+        self.is_match = len(players) == 2
+        ready = [Player(p, segment, index, game, seed, spin_us) for p in players]
+        self.first, self.second = ready[0], ready[len(ready) - 1]
+        self.rings = [(<Player>p).ring for p in ready if (<Player>p).kind == PLAYER_NETWORK]
+        self.openings = [list(opening) for opening in openings]
+        self.plies_per_game = plies_per_game
+        per_worker = segment.spec.journals_per_worker
+        self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
+        leaves = max(p.search.leaves_in_flight for p in players)
+        self.slots = []
+        for _ in range(games):
+            self.slots.append(GameSlot(self, leaves, self.slots[0] if self.slots else None))
+        self.slot_pointers = <void**>malloc(games * sizeof(void*))
+        self.actions = <action_t*>malloc(game.max_legal_actions * sizeof(action_t))
+        if self.slot_pointers == NULL or self.actions == NULL:
+            raise MemoryError(f"no memory for {games} games")
+        for i, slot in enumerate(self.slots):
+            self.slot_pointers[i] = <void*>slot
+        segment.beat(index)
+        self._recover()
+
+    def __dealloc__(self):
+        free(self.slot_pointers)
+        free(self.actions)
+
+    # -- the life of a worker -------------------------------------------------------------
+
+    def run(self):
+        """Play until the segment says stop."""
+        cdef int group = 0, leaves, idle = 0
+        while not load32(&self.control.stop):
+            leaves = self.step(group, True)
+            group ^= 1
+            idle = 0 if leaves > 0 else idle + 1
+            if idle >= 2:
+                # Nothing to play: all games are handed out, or the parent is behind.
+                with nogil:
+                    futex_wait(&self.control.stop, 0, BEAT_NS // 10)
+
+    def step(self, int group, bint wait=True):
+        """One round of one half of the games; returns how many leaves are now in flight.
+
+        Without `wait`, returns -1 and does nothing if an answer is outstanding.
+        """
+        cdef int start = 0 if group == 0 else (self.num_slots + 1) // 2
+        cdef int end = (self.num_slots + 1) // 2 if group == 0 else self.num_slots
+        cdef int i, leaves = 0
+        cdef Ring ring
+        self.segment.beat(self.index)
+        for i in range(len(self.rings)):
+            if not self._wait(group, i, wait):
+                return -1
+        with nogil:
+            for i in range(start, end):
+                leaves += self._play(<GameSlot>self.slot_pointers[i])
+        for i in range(len(self.rings)):
+            ring = self.rings[i]
+            ring.release(self.group_end[group][i])
+            self.group_first[group][i] = ring.control.published
+            self.group_end[group][i] = ring.filled
+            self.process.counters[COUNT_EVALUATIONS] += ring.filled - ring.control.published
+            ring.publish()
+        return leaves
+
+    cdef bint _wait(self, int group, int index, bint wait) except -1:
+        """Wait until all answers of the group's tickets in a ring are there."""
+        cdef Ring ring = self.rings[index]
+        cdef uint64_t ticket, end = self.group_end[group][index]
+        cdef int64_t start = now_ns()
+        for ticket in range(self.group_first[group][index], end):
+            while True:
+                with nogil:
+                    answered = ring.wait_answered(ticket, BEAT_NS if wait else 0)
+                if answered:
+                    break
+                if not wait or load32(&self.control.stop):
+                    return False
+                self.segment.beat(self.index)
+        self.process.counters[COUNT_WAIT_NS] += now_ns() - start
+        return True
+
+    cdef int _play(self, GameSlot slot) except -1 nogil:
+        """Take a game's answers and go on until it waits again; returns its leaves in flight."""
+        cdef bint started
+        if slot.in_flight:
+            self._scatter(slot)
+        while True:
+            if not slot.playing:
+                with gil:
+                    started = self._start(slot)
+                if not started:
+                    return 0
+            self._advance(slot)
+            if slot.in_flight:
+                return slot.in_flight
+
+    cdef int _scatter(self, GameSlot slot) except -1 nogil:
+        """Step 3 of every leaf in flight: from the slots back to the tree."""
+        cdef int32_t k
+        cdef bint second = self._mover_is_second(slot)
+        for k in range(slot.in_flight):
+            if second:
+                slot.second.scatter_logits(
+                    slot.indices[k], self.second.ring.policy(slot.tickets[k]),
+                    self.second.ring.wdl(slot.tickets[k]))
+            else:
+                slot.first.scatter_logits(
+                    slot.indices[k], self.first.ring.policy(slot.tickets[k]),
+                    self.first.ring.wdl(slot.tickets[k]))
+        slot.in_flight = 0
+        return 0
+
+    cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil:
+        """Whether player 1 of the match is to move (in self-play both are player 0)."""
+        return self.is_match and (slot.first.root.current_player_c() == 1) != slot.swapped
+
+    cdef int _advance(self, GameSlot slot) except -1 nogil:
+        """Search and move until leaves are in flight or the game is over."""
+        while slot.playing:
+            if self._mover_is_second(slot):
+                self._gather(slot, slot.second, self.second)
+            else:
+                self._gather(slot, slot.first, self.first)
+            if slot.in_flight:
+                return 0
+            self._make_move(slot)
+        return 0
+
+    cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil:
+        """Search on; every leaf that needs the network goes into a slot of the ring."""
+        cdef int index
+        cdef uint64_t ticket
+        if player.kind == PLAYER_RANDOM:
+            return 0
+        if player.kind == PLAYER_LOCAL:
+            return search.run_local(player.evaluator)
+        while True:
+            index = search.gather()
+            if index < 0:
+                return 0
+            ticket = player.ring.filled
+            search.state.observe_c(player.ring.observation(ticket))
+            player.ring.filled = ticket + 1
+            slot.tickets[slot.in_flight] = ticket
+            slot.indices[slot.in_flight] = index
+            slot.in_flight += 1
+
+    # -- games ----------------------------------------------------------------------------
+
+    cdef bint _start(self, GameSlot slot) except -1:
+        """Start the next game in `slot`; False if there is none, or no free journal."""
+        cdef uint64_t number = load64(&self.control.next_game)
+        cdef Journal journal
+        cdef int i, num = len(self.journals)
+        if number >= load64(&self.control.game_limit):
+            return False
+        for i in range(num):
+            journal = self.journals[(self.next_journal + i) % num]
+            if load32(&journal.header.state) == JOURNAL_FREE:
+                break
+        else:
+            return False
+        self.next_journal = (self.next_journal + i + 1) % num
+        while not compare_swap64(&self.control.next_game, number, number + 1):
+            number = load64(&self.control.next_game)
+            if number >= load64(&self.control.game_limit):
+                return False
+        journal.header.number = number
+        journal.header.num_plies = 0
+        journal.header.num_opening = 0
+        journal.header.generation = 0
+        if self.rings:
+            journal.header.generation = load64(&self.segment.model(0).loaded)
+        store32(&journal.header.state, JOURNAL_PLAYING)
+        self._enter(slot, journal)
+        return True
+
+    cdef int _enter(self, GameSlot slot, Journal journal) except -1:
+        """Take over a game in progress: replay its journal and begin the next move."""
+        cdef uint32_t ply
+        slot.journal = journal
+        slot.number = journal.header.number
+        slot.swapped = self.is_match and slot.number % 2 == 1
+        slot.in_flight = 0
+        slot.ply = 0
+        slot.playing = True
+        state = self.game.initial_state()
+        slot.first.set_root(state)
+        if self.is_match:
+            slot.second.set_root(state)
+        for ply in range(journal.header.num_plies):
+            self._follow(slot, journal.actions[ply])
+        if self.openings:
+            opening = self.openings[slot.number // (2 if self.is_match else 1)
+                                    % <uint64_t>len(self.openings)]
+            for action in opening[slot.ply:]:
+                slot.full_search = False
+                self._record(slot, slot.journal, None, action)
+                self._follow(slot, action)
+            journal.header.num_opening = len(opening)
+        if slot.first.root.is_terminal_c():
+            self._finish(slot, slot.journal)
+        else:
+            self._begin_move(slot)
+        return 0
+
+    cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil:
+        """Play `action` in every search of the game."""
+        slot.first.advance(action)
+        if self.is_match:
+            slot.second.advance(action)
+        slot.ply += 1
+        return 0
+
+    cdef int _begin_move(self, GameSlot slot) noexcept nogil:
+        """Decide how the move is searched, and begin."""
+        cdef bint second = self._mover_is_second(slot)
+        if second:
+            self._begin_search(slot, slot.second, self.second)
+        else:
+            self._begin_search(slot, slot.first, self.first)
+        return 0
+
+    cdef void _begin_search(self, GameSlot slot, Search search, Player player) noexcept nogil:
+        cdef rng_t rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_CAP)
+        slot.full_search = (player.fast_simulations == 0
+                            or next_uniform(&rng) < player.full_fraction)
+        if player.kind == PLAYER_LOCAL:
+            player.evaluator.restart(slot.number, slot.ply)
+        search.begin(
+            player.num_simulations if slot.full_search else player.fast_simulations,
+            player.noise and slot.full_search,
+            rng_for(self.seed, slot.number, slot.ply, PURPOSE_NOISE))
+
+    cdef int _make_move(self, GameSlot slot) except -1 nogil:
+        """The search is over: draw the move, write it down, play it."""
+        cdef action_t action
+        if self._mover_is_second(slot):
+            action = self._draw(slot, slot.second, self.second)
+            self._record(slot, slot.journal, slot.second, action)
+        else:
+            action = self._draw(slot, slot.first, self.first)
+            self._record(slot, slot.journal, slot.first, action)
+        self._follow(slot, action)
+        if (slot.first.root.is_terminal_c() or slot.ply >= slot.journal.max_plies
+                or (self.plies_per_game > 0 and slot.ply - <int32_t>slot.journal.header.num_opening
+                    >= self.plies_per_game)):
+            return self._finish(slot, slot.journal)
+        return self._begin_move(slot)
+
+    cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil:
+        cdef double temperature = player.temperature
+        cdef rng_t rng
+        if player.kind == PLAYER_RANDOM:
+            rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_RANDOM)
+            return self.actions[next_below(&rng, search.root.legal_actions_c(self.actions))]
+        if player.temperature_plies > 0:
+            temperature = player.final_temperature + (
+                (player.temperature - player.final_temperature)
+                * pow(0.5, <double>slot.ply / player.temperature_plies))
+        rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_MOVE)
+        return search.choose(temperature, &rng)
+
+    cdef int _record(self, GameSlot slot, Journal journal, Search search,
+                     action_t action) except -1 nogil:
+        """Write the ply to the journal; the count of plies is released last."""
+        cdef uint32_t ply = slot.ply, entry = journal.first_entry(ply)
+        cdef tree_t* tree
+        cdef edge_t edge, first
+        journal.actions[ply] = action
+        journal.players[ply] = slot.first.root.current_player_c()
+        journal.full_search[ply] = slot.full_search
+        journal.root_values[ply] = 0.0
+        slot.first.root.observe_c(journal.observations + ply * journal.observation_bytes)
+        if search is not None and search.tree.columns.num_nodes > 0:
+            tree = &search.tree.columns
+            journal.root_values[ply] = search.root_value()
+            first = tree.first_edge[ROOT]
+            for edge in range(first, first + tree.num_visited[ROOT]):
+                journal.policy_actions[entry] = tree.action[edge]
+                journal.policy_visits[entry] = tree.visits[edge]
+                entry += 1
+            self.process.counters[COUNT_SIMULATIONS] += search.num_simulations
+            self.process.counters[COUNT_FULL_STOPS] += search.num_full_stops
+            search.num_simulations = 0
+            search.num_full_stops = 0
+        journal.policy_ends[ply] = entry
+        store32(&journal.header.num_plies, ply + 1)
+        self.process.counters[COUNT_PLIES] += 1
+        return 0
+
+    cdef int _finish(self, GameSlot slot, Journal journal) except -1 nogil:
+        """The game is over: from now on its journal is the parent's."""
+        cdef bint over = slot.first.root.is_terminal_c()
+        journal.header.returns[0] = slot.first.root.outcome_c(0) if over else 0.0
+        journal.header.returns[1] = slot.first.root.outcome_c(1) if over else 0.0
+        slot.playing = False
+        self.process.counters[COUNT_GAMES] += 1
+        store32(&journal.header.state, JOURNAL_FINISHED)
+        add32(&self.control.finished_bell, 1)
+        fence()
+        if load32(&self.control.parent_sleeping):
+            futex_wake(&self.control.finished_bell, 1)
+        return 0
+
+    # -- after a predecessor's death ------------------------------------------------------
+
+    cdef int _recover(self) except -1:
+        """Let the predecessor's requests run out, then go on with its games."""
+        cdef Ring ring
+        cdef Journal journal
+        cdef int i
+        cdef uint64_t ticket
+        for i in range(len(self.rings)):
+            ring = self.rings[i]
+            self.group_first[0][i] = ring.control.released
+            self.group_end[0][i] = ring.control.published
+            if not self._wait(0, i, True):
+                return 0
+            ring.release(ring.control.published)
+            for group in range(2):
+                self.group_first[group][i] = ring.control.published
+                self.group_end[group][i] = ring.control.published
+        free_slots = iter(self.slots)
+        for journal in self.journals:
+            if load32(&journal.header.state) == JOURNAL_PLAYING:
+                self._enter(next(free_slots), journal)
+        return 0

@@ -1,0 +1,39 @@
+"""The presets that ship: they load, name their game, and teach."""
+
+import tomllib
+from importlib import resources
+
+import pytest
+
+import games
+from trainer.config import preset_names, resolve
+
+FOLDER = resources.files("trainer") / "presets"
+
+
+def test_presets_are_listed() -> None:
+    assert {"connect4", "tictactoe"} <= set(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_preset_resolves_to_its_game(name: str) -> None:
+    config = resolve(name)
+    assert config.game.name == name
+    assert games.make(config.game.name, **config.game.options).name == name
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_preset_is_commented_and_ends_by_itself(name: str) -> None:
+    text = (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert f"ringzero train {name}" in text
+    assert text.count("#") >= 8
+    assert "max_time" in tomllib.loads(text)["budget"]
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_preset_fits_together(name: str) -> None:
+    config = resolve(name)
+    assert config.learner.min_rows <= config.learner.window_rows
+    assert config.selfplay.max_batch <= config.selfplay.games_per_worker
+    assert config.search.fast_simulations < config.search.num_simulations

@@ -1,0 +1,350 @@
+"""A run's configuration: frozen sections, read strictly, free of torch.
+
+Later layers win: defaults, then a preset, then ``--config`` files in order, then the command
+line. `resolve` merges them and `to_toml` writes the result, which every run and checkpoint keeps.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from engine.config import SearchConfig
+from engine.errors import ConfigError
+from trainer.strict import nested, read_toml, to_toml, update
+
+__all__ = [
+    "BudgetConfig",
+    "CheckpointConfig",
+    "EvaluationConfig",
+    "GameConfig",
+    "LearnerConfig",
+    "NetworkConfig",
+    "RunConfig",
+    "SelfplayConfig",
+    "duration",
+    "preset_names",
+    "resolve",
+    "to_toml",
+]
+
+PRECISIONS = ("auto", "fp32", "bf16")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(text: str) -> float:
+    """Seconds of ``90``, ``90s``, ``20m``, ``1.5h``, ``1h30m`` or ``2d``.
+
+    Raises
+    ------
+    ConfigError
+        If `text` is not written like that.
+    """
+    compact = re.sub(r"\s+", "", text.lower())
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        return float(compact)
+    if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", compact):
+        raise ConfigError(f"a duration must look like 90s, 20m or 1h30m, got {text!r}")
+    return sum(float(n) * UNITS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", compact))
+
+
+def _check(section: Any, **rules: tuple[str, bool]) -> None:
+    """Raise for the first field whose rule (what is expected, whether it holds) is broken."""
+    for name, (expected, holds) in rules.items():
+        if not holds:
+            raise ConfigError(f"{name} must be {expected}, got {getattr(section, name)!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GameConfig:
+    """Which game is learned."""
+
+    name: str = "connect4"
+    """A name that `ringzero games` lists, or the path of a plain-Python game file."""
+    options: dict[str, Any] = field(default_factory=dict)
+    """What the game is made with, for example size = 7."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkConfig:
+    """Shape of the residual network."""
+
+    blocks: int = 4
+    """Residual blocks of two 3x3 convolutions, >= 0."""
+    channels: int = 48
+    """Channels of the trunk, >= 1; multiples of 16 run fastest."""
+    pool_every: int = 2
+    """Every n-th block adds a bias computed from the whole board (KataGo 3.3); 0: none does."""
+    policy_channels: int = 16
+    """Channels of the policy head's 1x1 convolution, >= 1."""
+    value_channels: int = 16
+    """Channels of the value head's 1x1 convolution, >= 1."""
+    value_hidden: int = 64
+    """Width of the value head's hidden layer, >= 1."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            blocks=("an integer >= 0", self.blocks >= 0),
+            channels=("an integer >= 1", self.channels >= 1),
+            pool_every=("an integer >= 0", self.pool_every >= 0),
+            policy_channels=("an integer >= 1", self.policy_channels >= 1),
+            value_channels=("an integer >= 1", self.value_channels >= 1),
+            value_hidden=("an integer >= 1", self.value_hidden >= 1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnerConfig:
+    """How the network learns from the finished games."""
+
+    batch_size: int = 512
+    """Samples of one training step, >= 1."""
+    learning_rate: float = 2e-3
+    """AdamW's peak rate, > 0."""
+    weight_decay: float = 1e-4
+    """AdamW's decay of the weights, >= 0."""
+    warmup_steps: int = 100
+    """Steps over which the rate rises from 0, >= 0."""
+    drop_start: float = 0.7
+    """Share of the run's budget after which the rate falls, in [0, 1]."""
+    final_lr_fraction: float = 0.1
+    """Share of the rate that is left when the budget ends, in [0, 1]."""
+    ema_decay: float = 0.999
+    """Averaging of the weights that play, per step, in [0, 1); 0: the raw weights play."""
+    max_grad_norm: float = 1.0
+    """Gradients are scaled down to this norm, > 0."""
+    passes_per_row: float = 4.0
+    """How often each new sample is trained on over its life, > 0; governs the number of steps."""
+    window_rows: int = 400_000
+    """Most samples that the learner draws from: the newest ones, >= 1."""
+    window_fraction: float = 0.6
+    """The window grows with the run: this share of all samples so far, in (0, 1]."""
+    min_rows: int = 8_000
+    """Samples to collect before the first step, and least size of the window, >= 1."""
+    value_mix: float = 0.3
+    """Weight of the search's root value in the value target, the outcome has the rest; [0, 1]."""
+    policy_weight: float = 1.0
+    """Weight of the policy's cross-entropy, >= 0."""
+    value_weight: float = 1.0
+    """Weight of the win/draw/loss cross-entropy, >= 0."""
+    train_on_fast: bool = False
+    """Train the value on moves of fast searches too; their visits never train the policy."""
+    symmetries: bool = True
+    """Show each sample under a random symmetry of the board."""
+    validation_share: float = 0.03
+    """Share of the games held out to measure the losses, in [0, 0.5]."""
+    precision: str = "auto"
+    """fp32, bf16, or auto: what the device does best."""
+    threads: int = 0
+    """CPU threads of a training step; 0: every core that the process may use."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            batch_size=("an integer >= 1", self.batch_size >= 1),
+            learning_rate=("> 0", self.learning_rate > 0),
+            weight_decay=(">= 0", self.weight_decay >= 0),
+            warmup_steps=("an integer >= 0", self.warmup_steps >= 0),
+            drop_start=("in [0, 1]", 0 <= self.drop_start <= 1),
+            final_lr_fraction=("in [0, 1]", 0 <= self.final_lr_fraction <= 1),
+            ema_decay=("in [0, 1)", 0 <= self.ema_decay < 1),
+            max_grad_norm=("> 0", self.max_grad_norm > 0),
+            passes_per_row=("> 0", self.passes_per_row > 0),
+            window_rows=("an integer >= min_rows", self.window_rows >= self.min_rows),
+            window_fraction=("in (0, 1]", 0 < self.window_fraction <= 1),
+            min_rows=("an integer >= 1", self.min_rows >= 1),
+            value_mix=("in [0, 1]", 0 <= self.value_mix <= 1),
+            policy_weight=(">= 0", self.policy_weight >= 0),
+            value_weight=(">= 0", self.value_weight >= 0),
+            validation_share=("in [0, 0.5]", 0 <= self.validation_share <= 0.5),
+            precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
+            threads=("an integer >= 0", self.threads >= 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelfplayConfig:
+    """How games are made."""
+
+    workers: int = 0
+    """Worker processes; 0: as many as fit the cores beside the inference process."""
+    games_per_worker: int = 512
+    """Games that a worker plays at once, >= 1; they fill the batches."""
+    streams: int = 2
+    """Groups of a worker's games: one searches while the others wait, >= 1."""
+    max_batch: int = 256
+    """Most positions that the network evaluates at once, >= 1."""
+    queue_delay_us: int = 0
+    """Longest wait for a fuller batch, in microseconds, >= 0."""
+    rows_per_generation: int = 20_000
+    """New samples between two turns of the learner, >= 1."""
+    evaluator: str = "torch"
+    """torch (the network), uniform or rollout (no network, for trying things)."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one."""
+    precision: str = "auto"
+    """fp32, bf16, or auto: what the device does best."""
+    threads: int = 0
+    """CPU threads of the inference process; 0: the cores that the workers leave."""
+
+    def __post_init__(self) -> None:
+        evaluators = ("torch", "uniform", "rollout")
+        _check(
+            self,
+            workers=("an integer >= 0", self.workers >= 0),
+            games_per_worker=("an integer >= 1", self.games_per_worker >= 1),
+            streams=(
+                "an integer in [1, games_per_worker]",
+                1 <= self.streams <= self.games_per_worker,
+            ),
+            max_batch=("an integer >= 1", self.max_batch >= 1),
+            queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
+            rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
+            evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
+            device=(
+                "auto, cpu, cuda or cuda:N",
+                re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+            ),
+            precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
+            threads=("an integer >= 0", self.threads >= 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationConfig:
+    """How strength is measured while the run goes on."""
+
+    every_minutes: float = 3.0
+    """Minutes between two measurements, >= 0; 0: only at the end."""
+    baselines: tuple[str, ...] = ("random", "mcts:100")
+    """Opponents: random, or mcts:N for rollout search with N simulations."""
+    games: int = 40
+    """Games against each, >= 2; played in pairs that share an opening."""
+    simulations: int = 50
+    """Simulations a move of the network's side, >= 1."""
+    opening_plies: int = 4
+    """Random plies before each game, >= 0."""
+    positions: str = ""
+    """JSON-lines file of positions with known answers to grade too; "": none."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            every_minutes=(">= 0", self.every_minutes >= 0),
+            baselines=(
+                "a list of random and mcts:N",
+                all(re.fullmatch(r"random|mcts:[1-9]\d*", name) for name in self.baselines),
+            ),
+            games=("an integer >= 2", self.games >= 2),
+            simulations=("an integer >= 1", self.simulations >= 1),
+            opening_plies=("an integer >= 0", self.opening_plies >= 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointConfig:
+    """Which checkpoints stay on disk."""
+
+    keep: int = 5
+    """Newest checkpoints to keep, >= 1."""
+    keep_every: int = 10
+    """Every n-th generation's checkpoint stays for ever; 0: none does."""
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            keep=("an integer >= 1", self.keep >= 1),
+            keep_every=("an integer >= 0", self.keep_every >= 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetConfig:
+    """When the run ends by itself; what is spent counts over all its sessions."""
+
+    max_time: str = "15m"
+    """Time spent training, such as 90s, 20m or 1h30m; 0: no limit."""
+    max_games: int = 0
+    """Finished games; 0: no limit."""
+    max_generations: int = 0
+    """Generations; 0: no limit."""
+
+    @property
+    def max_time_s(self) -> float:
+        """`max_time` in seconds, infinite without a limit."""
+        return duration(self.max_time) or math.inf
+
+    def __post_init__(self) -> None:
+        try:
+            duration(self.max_time)
+        except ConfigError as error:
+            raise ConfigError(f"max_time: {error}") from error
+        _check(
+            self,
+            max_games=("an integer >= 0", self.max_games >= 0),
+            max_generations=("an integer >= 0", self.max_generations >= 0),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """Everything that determines a run."""
+
+    seed: int = 0
+    """Keys every random draw, >= 0."""
+    game: GameConfig = field(default_factory=GameConfig)
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    search: SearchConfig = field(default_factory=SearchConfig)
+    selfplay: SelfplayConfig = field(default_factory=SelfplayConfig)
+    learner: LearnerConfig = field(default_factory=LearnerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+
+    def __post_init__(self) -> None:
+        _check(self, seed=("an integer in [0, 2**63)", 0 <= self.seed < 2**63))
+
+
+def preset_names() -> list[str]:
+    """Names of the presets that come with ringzero."""
+    files = (resources.files("trainer") / "presets").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name[-5:] == ".toml")
+
+
+def resolve(
+    preset: str,
+    files: Sequence[str | Path] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """The configuration that all layers give together.
+
+    Parameters
+    ----------
+    preset
+        A preset's name, the path of a ``.toml`` file, or a game: its name or the path of a
+        ``.py`` file, which starts from the built-in defaults.
+    files
+        Files laid over it, in order.
+    overrides
+        ``"section.key"`` to a value, or to its text as a person types it; laid over the files.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read, or a key or value does not fit; names the file and the key.
+    """
+    config = RunConfig()
+    if preset in preset_names():
+        file = resources.files("trainer") / "presets" / f"{preset}.toml"
+        config = update(config, read_toml(file, f"preset {preset}"), f"preset {preset}")
+    elif preset.endswith(".toml"):
+        files = [preset, *files]
+    else:
+        config = update(config, {"game": {"name": preset}}, "command line")
+    for path in map(Path, files):
+        config = update(config, read_toml(path, str(path)), str(path))
+    return update(config, nested(overrides or {}), "command line", parse=True)

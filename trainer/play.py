@@ -1,0 +1,291 @@
+"""A game against the network in the terminal.
+
+`Session` knows nothing of engines: it is given a function that analyses a position. It reads lines
+and prints to a console, so it works on pipes and is tested with written lines.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from games.base import Game, GameState
+from games.errors import GameError, IllegalActionError
+
+__all__ = ["Analyse", "Candidate", "Session", "lines_from"]
+
+PLAYERS = ("x", "o")
+STYLES = {"x": "bold red", "o": "bold yellow"}
+SIDES = {"x": (0,), "o": (1,), "first": (0,), "second": (1,), "both": (0, 1), "none": ()}
+HELP = """\
+MOVE          play a move, such as {example}
+undo          take back your last move
+hint          what the network would play for you
+side x|o      change sides (x moves first); both: two people; none: watch
+strength N    simulations of each of the network's moves; 0: its first thought
+new           begin again
+position      the position as a line of text; position TEXT sets it
+quit          end"""
+
+
+class Candidate(NamedTuple):
+    """A legal action, as a search judged it."""
+
+    action: int
+    visits: int
+    prior: float
+    """The network's first thought, in [0, 1]."""
+    value: float
+    """In [-1, 1], for the player to move."""
+
+
+Analyse = Callable[[GameState, int], Sequence[Candidate]]
+"""Candidates for a state and a number of simulations; the caller's state is left as it is."""
+
+
+def lines_from(console: Console) -> Callable[[str], str | None]:
+    """Reads a line after a prompt; None when there are no more."""
+
+    def read(prompt: str) -> str | None:
+        try:
+            return console.input(Text(prompt, "bold"))
+        except EOFError:
+            return None
+
+    return read
+
+
+@dataclass
+class Session:
+    """One sitting at the board.
+
+    Parameters
+    ----------
+    game
+        What is played.
+    analyse
+        The opponent; see `Analyse`.
+    console
+        Where boards and messages go.
+    read
+        Gives the next line a person types, None at the end.
+    side
+        Who the person plays: x, o, both or none.
+    strength
+        Simulations of each of the opponent's moves, >= 0.
+    """
+
+    game: Game
+    analyse: Analyse
+    console: Console
+    read: Callable[[str], str | None]
+    side: str = "x"
+    strength: int = 100
+
+    def __post_init__(self) -> None:
+        if self.side not in SIDES:
+            raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
+        if self.strength < 0:
+            raise ValueError(f"strength must be >= 0, got {self.strength}")
+        self._states = [self.game.initial_state()]
+
+    @property
+    def state(self) -> GameState:
+        """The position on the board."""
+        return self._states[-1]
+
+    def run(self, position: str | None = None) -> None:
+        """Play until the person quits or there are no more lines; `position` to begin with."""
+        if position is not None:
+            self._states = [self.game.state_from_text(position)]
+        self._say(f"{self.game.name}: type a move, or help", "dim")
+        self._board()
+        while True:
+            while not self._persons_turn():
+                self._reply()
+            line = self.read(self._prompt())
+            if line is None or not self._obey(line.strip()):
+                return
+
+    # -- turns ----------------------------------------------------------------------------------
+
+    def _persons_turn(self, state: GameState | None = None) -> bool:
+        state = state or self.state
+        return state.is_terminal() or state.get_current_player() in SIDES[self.side]
+
+    def _prompt(self) -> str:
+        if self.state.is_terminal():
+            return "game over (new, undo, quit)> "
+        return f"{PLAYERS[self.state.get_current_player()]}> "
+
+    def _play(self, action: int) -> None:
+        state = self.state.clone()
+        state.apply_action(action)
+        self._states.append(state)
+
+    def _reply(self) -> None:
+        """The network plays."""
+        best = self._best(self.state)
+        move = self.state.action_to_move(best.action)
+        self._say(f"ringzero plays {move}  (value {best.value:+.2f})", "cyan")
+        self._play(best.action)
+        self._board()
+
+    def _best(self, state: GameState) -> Candidate:
+        return self._ranked(state)[0]
+
+    def _ranked(self, state: GameState) -> list[Candidate]:
+        """Candidates, the move to play first: the most visited, then the likeliest."""
+        found = sorted(
+            self.analyse(state.clone(), self.strength), key=lambda c: (-c.visits, -c.prior)
+        )
+        if not found:
+            raise ValueError(f"the analysis of {state.to_text()!r} gave no candidates")
+        return found
+
+    # -- commands -------------------------------------------------------------------------------
+
+    def _obey(self, line: str) -> bool:
+        """Do what `line` says; False to end."""
+        if not line:
+            return True
+        name, _, rest = line.partition(" ")
+        command = getattr(self, f"_do_{name.lower()}", None)
+        if command is not None:
+            return bool(command(rest.strip()))
+        if self.state.is_terminal():
+            self._complain("the game is over: type new, undo or quit")
+            return True
+        try:
+            action = self.state.move_to_action(line)
+        except IllegalActionError:
+            self._illegal(line)
+            return True
+        self._play(action)
+        self._board()
+        return True
+
+    def _do_quit(self, rest: str) -> bool:
+        return False
+
+    _do_exit = _do_q = _do_quit
+
+    def _do_help(self, rest: str) -> bool:
+        moves = self._moves() or ["a1"]
+        self._say(HELP.format(example=moves[len(moves) // 2]))
+        return True
+
+    def _do_undo(self, rest: str) -> bool:
+        """Back to the person's turn before this one."""
+        turns = [i for i, s in enumerate(self._states[:-1]) if self._persons_turn(s)]
+        if turns:
+            del self._states[turns[-1] + 1 :]
+            self._board()
+        else:
+            self._complain("there is nothing to take back")
+        return True
+
+    def _do_hint(self, rest: str) -> bool:
+        if self.state.is_terminal():
+            self._complain("the game is over: there is nothing to hint at")
+            return True
+        found = self._ranked(self.state)
+        visits = sum(c.visits for c in found)
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        table.add_column("move")
+        for name in ("visits", "prior", "value"):
+            table.add_column(name, justify="right")
+        for best, c in enumerate(found[:5]):
+            share = f"{c.visits / visits:.0%}" if visits else "-"
+            numbers = (share, f"{c.prior:.0%}", f"{c.value:+.2f}")
+            style = "bold" if best == 0 else ""
+            table.add_row(self.state.action_to_move(c.action), *numbers, style=style)
+        self.console.print(table)
+        return True
+
+    def _do_side(self, rest: str) -> bool:
+        if rest.lower() in SIDES:
+            self.side = rest.lower()
+        else:
+            self._complain(f"side must be one of {', '.join(SIDES)}, got {rest or 'nothing'!r}")
+        return True
+
+    def _do_strength(self, rest: str) -> bool:
+        if rest.isdecimal():
+            self.strength = int(rest)
+            self._say(f"{self.strength} simulations a move")
+        elif rest:
+            self._complain(f"strength must be a number of simulations >= 0, got {rest!r}")
+        else:
+            self._say(f"strength is {self.strength} simulations a move")
+        return True
+
+    def _do_new(self, rest: str) -> bool:
+        self._states = [self.game.initial_state()]
+        self._board()
+        return True
+
+    def _do_position(self, rest: str) -> bool:
+        if not rest:
+            self._say(self.state.to_text())
+            return True
+        try:
+            self._states = [self.game.state_from_text(rest)]
+        except GameError as error:
+            self._complain(str(error))
+            return True
+        self._board()
+        return True
+
+    def _do_board(self, rest: str) -> bool:
+        self._board()
+        return True
+
+    # -- what is shown --------------------------------------------------------------------------
+
+    def _moves(self) -> list[str]:
+        return [self.state.action_to_move(a) for a in self.state.get_legal_actions()]
+
+    def _commands(self) -> Iterator[str]:
+        return (name.removeprefix("_do_") for name in dir(self) if name.startswith("_do_"))
+
+    def _illegal(self, line: str) -> None:
+        moves = self._moves()
+        listed = " ".join(moves[:12]) + (" ..." if len(moves) > 12 else "")
+        close = difflib.get_close_matches(line.lower(), list(self._commands()), n=1)
+        hint = f"did you mean {close[0]}?" if close and len(line) > 1 else f"legal moves: {listed}"
+        self._complain(f"{line!r} is neither a legal move nor a command; {hint} (help lists all)")
+
+    def _board(self) -> None:
+        board = Text(str(self.state))
+        for mark, style in STYLES.items():
+            board.highlight_regex(rf"(?m)(?<!\S){mark}(?!\S)", style)
+        self.console.print(board)
+        if self.state.is_terminal():
+            self._say(self._verdict(), "bold green")
+
+    def _verdict(self) -> str:
+        first = self.state.returns()[0]
+        if first == 0:
+            return "a draw"
+        winner = 0 if first > 0 else 1
+        sides = SIDES[self.side]
+        if len(sides) == 1:
+            return "you have won" if winner in sides else "ringzero has won"
+        return f"{PLAYERS[winner]} has won"
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.console.print(Text(text, style))
+
+    def _complain(self, text: str) -> None:
+        self._say(text, "red")
+
+
+def scripted(lines: Iterable[str]) -> Callable[[str], str | None]:
+    """A reader of given lines, for tests and demonstrations."""
+    left = iter(lines)
+    return lambda prompt: next(left, None)
