@@ -182,7 +182,8 @@ cdef class GameState:
         cls = type(self)
         cdef GameState twin = cls.__new__(cls)
         twin.game = self.game
-        vars(twin).update(copy.deepcopy(vars(self)))
+        # The game is shared, also where a state keeps it under another name.
+        vars(twin).update(copy.deepcopy(vars(self), {id(self.game): self.game}))
         return twin
 
     def action_to_move(self, action):

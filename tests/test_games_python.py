@@ -68,6 +68,20 @@ def test_copy_is_independent_and_complete() -> None:
     assert two.to_text() != one.to_text()
 
 
+def test_clones_share_the_game_wherever_a_state_keeps_it() -> None:
+    class Keeper(GameState):
+        def __init__(self, game: games.Game) -> None:
+            super().__init__(game)
+            self.rules = game
+            self.board = [0]
+
+    state = Keeper(GAME)
+    clone = state.clone()
+    assert clone.game is clone.rules is GAME
+    assert clone.board == state.board
+    assert clone.board is not state.board
+
+
 def test_observation_shows_the_heaps() -> None:
     assert GAME.initial_state().observation().dtype == np.float32
     assert GAME.initial_state().observation().sum(axis=2).tolist() == [[3, 4, 5]]

@@ -1,0 +1,161 @@
+"""engine.backends.torch_backend against the network itself, and the uniform evaluator."""
+
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+from factories import lively_network, random_run
+
+import games
+from engine.backends import torch_backend
+from engine.backends.torch_backend import TorchEvaluator, cpu_has_bf16
+from engine.backends.uniform import UniformEvaluator
+from engine.errors import ConfigError, EvaluatorError
+from games import Game
+from trainer.network import load_plan, save_model
+
+GAME = games.make("connect4")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def check(evaluator, network, runs, tolerance):
+    evaluator.evaluate(runs)
+    for run in runs:
+        with torch.inference_mode():
+            policy, value = network(torch.from_numpy(GAME.unpack(run.observations)))
+        np.testing.assert_allclose(run.policy_logits, policy.numpy(), atol=tolerance)
+        np.testing.assert_allclose(run.wdl_logits, value.numpy(), atol=tolerance)
+
+
+PRECISIONS = [("fp32", 2e-5)] + ([("bf16", 0.1)] if cpu_has_bf16() else [])
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
+@pytest.mark.parametrize("sizes", [{}, {"channels": 48, "pool_every": 1}, {"blocks": 0}])
+def test_agrees_with_the_network(precision, tolerance, sizes):
+    network = lively_network(GAME, **sizes)
+    evaluator = TorchEvaluator(GAME, network.plan(), device="cpu", precision=precision)
+    assert evaluator.name == f"torch cpu {precision} fused"
+    for rows in ([1], [5], [64], [65], [1, 70, 3, 130], [0, 9, 0]):
+        runs = [random_run(GAME, n, seed=i) for i, n in enumerate(rows)]
+        check(evaluator, network, runs, tolerance)
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
+def test_without_the_fused_primitives_it_is_right_too(precision, tolerance, monkeypatch):
+    monkeypatch.setattr(torch_backend, "_has_fused", lambda: False)
+    network = lively_network(GAME)
+    evaluator = TorchEvaluator(GAME, network.plan(), device="cpu", precision=precision)
+    assert evaluator.name == f"torch cpu {precision} eager"
+    check(evaluator, network, [random_run(GAME, 21), random_run(GAME, 50)], tolerance)
+
+
+def test_the_path_of_other_devices_is_right_on_the_cpu():
+    game = Game("any", num_actions=5, board_shape=(9, 9), num_planes=3, num_scalars=3,
+                max_game_length=1)  # fmt: skip
+    network = lively_network(game)
+    device = torch_backend._DeviceNetwork(
+        network.plan(), game, torch.float32, torch.device("cpu"), 40
+    )
+    rng = np.random.default_rng(0)
+    packed = np.zeros((33, game.observation_bytes), np.uint8)
+    packed[:, :48] = rng.integers(0, 256, (33, 48))
+    packed[:, 48:60] = rng.uniform(-1, 1, (33, 3)).astype("<f4").view(np.uint8)
+    run = torch_backend.Run(packed, np.empty((33, 5), np.float32), np.empty((33, 3), np.float32))
+    with torch.inference_mode():
+        device.evaluate([run])
+        policy, value = network(torch.from_numpy(game.unpack(packed)))
+    np.testing.assert_allclose(run.policy_logits, policy.numpy(), atol=2e-5)
+    np.testing.assert_allclose(run.wdl_logits, value.numpy(), atol=2e-5)
+
+
+def test_results_do_not_depend_on_what_else_is_in_the_batch():
+    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan(), device="cpu")
+    many, one = random_run(GAME, 100), random_run(GAME, 1)
+    evaluator.evaluate([many])
+    for row in (0, 17, 99):
+        one.observations[0] = many.observations[row]
+        evaluator.evaluate([one])
+        np.testing.assert_allclose(one.policy_logits[0], many.policy_logits[row], atol=2e-5)
+
+
+def test_writes_into_slots_in_the_middle_of_a_column_only():
+    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan(), device="cpu")
+    column = random_run(GAME, 30)
+    evaluator.evaluate([torch_backend.Run(*(part[10:20] for part in column))])
+    for part in (column.policy_logits, column.wdl_logits):
+        assert np.isfinite(part[10:20]).all()
+        assert np.isnan(part[:10]).all() and np.isnan(part[20:]).all()
+
+
+def test_streams_in_threads_do_not_disturb_each_other():
+    plan = lively_network(GAME).plan()
+    expected = random_run(GAME, 90)
+    TorchEvaluator(GAME, plan, device="cpu").evaluate([expected])
+    results = [random_run(GAME, 90) for _ in range(2)]
+
+    def stream(run):
+        evaluator = TorchEvaluator(GAME, plan, device="cpu")
+        for _ in range(5):
+            evaluator.evaluate([run])
+
+    threads = [threading.Thread(target=stream, args=(run,)) for run in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for run in results:
+        np.testing.assert_allclose(run.policy_logits, expected.policy_logits, atol=2e-5)
+
+
+def test_load_swaps_the_weights_and_a_bad_file_does_not(tmp_path):
+    paths = [str(tmp_path / f"{i}.safetensors") for i in range(3)]
+    networks = [lively_network(GAME, seed=i) for i in range(3)]
+    with torch.no_grad():
+        networks[2].policy.weight[0, 0] = float("nan")
+    for path, network in zip(paths, networks, strict=True):
+        save_model(path, network, games.spec(GAME), {})
+    evaluator = TorchEvaluator(
+        GAME, paths[0], load_plan=load_plan, device="cpu", precision="fp32"
+    )
+    run = random_run(GAME, 10)
+    check(evaluator, networks[0], [run], 2e-5)
+    evaluator.load(paths[1])
+    check(evaluator, networks[1], [run], 2e-5)
+    with pytest.raises(EvaluatorError, match=r"2\.safetensors gave logits that are not finite"):
+        evaluator.load(paths[2])
+    check(evaluator, networks[1], [run], 2e-5)
+    assert evaluator.model == f"model {paths[1]}"
+
+
+def test_what_cannot_work_is_refused():
+    plan = lively_network(GAME).plan()
+    with pytest.raises(EvaluatorError, match="choose a model of this game"):
+        TorchEvaluator(games.make("tictactoe"), plan)
+    with pytest.raises(ConfigError, match="device must be"):
+        TorchEvaluator(GAME, plan, device="gpu")
+    with pytest.raises(ConfigError, match="precision must be"):
+        TorchEvaluator(GAME, plan, precision="int8")
+    if not torch.cuda.is_available():
+        with pytest.raises(ConfigError, match="torch sees 0 CUDA devices"):
+            TorchEvaluator(GAME, plan, device="cuda:1")
+    with pytest.raises(EvaluatorError, match="without load_plan"):
+        TorchEvaluator(GAME, plan, device="cpu").load("x")
+
+
+def test_uniform_evaluator_gives_zeros_and_needs_no_torch():
+    run = random_run(GAME, 3)
+    UniformEvaluator().evaluate([run])
+    assert not run.policy_logits.any() and not run.wdl_logits.any()
+    code = "import sys, engine.backends.uniform; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
