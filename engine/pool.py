@@ -156,6 +156,8 @@ class Pool:
             Journal(self.segment, i) for i in range(spec.num_workers * spec.journals_per_worker)
         ]
         self._taken: set[int] = set()
+        self._first_game = first_game
+        self._num_collected = 0
         self._children: dict[int, Child] = {}
         self._crashes: dict[int, int] = {}
         self.num_restarts = 0
@@ -356,6 +358,7 @@ class Pool:
         for index, journal in enumerate(self._journals):
             if journal.is_finished and index not in self._taken:
                 self._taken.add(index)
+                self._num_collected += 1
                 found.append(Finished(journal.record(self.seed), index))
         return found
 
@@ -373,9 +376,9 @@ class Pool:
         PoolError
             If no game finished for `timeout_s`.
         """
-        left = self.segment.game_limit - self.segment.next_game
         last = time.monotonic()
-        while left > 0:
+        # Not `next_game`: the workers have been moving it since `start`.
+        while (left := self.segment.game_limit - self._first_game - self._num_collected) > 0:
             self.watch()
             finished = self.finished(0.2)
             if finished:
@@ -385,7 +388,6 @@ class Pool:
             for game in finished:
                 yield game.record
             self.release(finished)
-            left -= len(finished)
 
     def _pump(self) -> None:
         """Serial mode: every worker's halves and every server in turn, once."""

@@ -15,6 +15,8 @@
 # A dead inference process: its replacement starts at `released` and skips what is answered.
 # A dead worker: its replacement waits until everything published is answered, releases it and
 # goes on from `published`; rows that were filled but not published never existed.
+#
+# The bells are rung only for a sleeper, so that two awake sides write no line of each other's.
 
 from libc.stdint cimport int64_t, uint8_t, uint64_t
 
@@ -51,3 +53,20 @@ cdef class Ring:
     cdef uint64_t waiting(self) noexcept nogil
     cdef uint64_t take(self, uint64_t most, uint64_t* first) noexcept nogil
     cdef void answer(self, uint64_t first, uint64_t count) noexcept nogil
+
+
+cdef class RingSet:
+    cdef readonly Segment segment
+    cdef readonly int model_index
+    cdef readonly list rings
+    cdef list columns
+    cdef void** ring_pointers              # [num_rings] the same rings, borrowed from `rings`
+    cdef int num_rings
+    cdef int next_ring
+    cdef int64_t spin_ns
+    cdef model_t* model
+
+    cdef bint any_waiting(self) noexcept nogil
+    cdef void wait_c(self, int64_t timeout_ns, bint rows_may_wait) noexcept nogil
+    cdef void _skip_answered(self, Ring ring) noexcept nogil
+    cdef uint64_t* _counters(self)

@@ -1,9 +1,13 @@
 """The shared-memory ring between one worker and one evaluator; states are drawn in ring.pxd.
 
-Sleep protocol, the same on both sides: the sleeper reads the bell, announces itself, fences,
+Sleep protocol, the same on both sides: the sleeper announces itself, fences, reads the bell,
 looks once more, then sleeps on the value it read; the waker makes its change visible, fences,
 and rings only if somebody is announced. The fences order each side's store before its load, so
-one of the two always sees the other, and a wake-up cannot be lost.
+one of the two always sees the other; a bell rung before the sleeper read it means a change that
+its last look sees. A wake-up cannot be lost.
+
+Awake sides leave the bell alone: they spin on the very words that the other side writes anyway,
+which saves two transfers of a cache line and an atomic addition each way.
 
 References
 ----------
@@ -11,6 +15,7 @@ Drepper, "Futexes are tricky" (2011), for the protocol.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport free, malloc
 
 import numpy as np
 
@@ -38,6 +43,9 @@ from engine.segment cimport (
 )
 
 from engine.evaluator import Run
+
+cdef enum:
+    SPINS = 64          # looks between two readings of the clock
 
 
 cdef class Ring:
@@ -117,9 +125,9 @@ cdef class Ring:
         for ticket in range(self.control.published, self.filled):
             self.published_ns[ticket & self.mask] = now
         store64(&self.control.published, self.filled)
-        add32(&self.model.doorbell, 1)
         fence()
         if load32(&self.model.sleepers):
+            add32(&self.model.doorbell, 1)
             # One stream a publication; a stream that leaves rows behind wakes the next.
             futex_wake(&self.model.doorbell, 1)
 
@@ -136,16 +144,16 @@ cdef class Ring:
         start = now_ns()
         deadline = start + timeout_ns
         while self.spin_ns > 0:
-            for spins in range(64):
+            for spins in range(SPINS):
                 if self.is_answered(ticket):
                     return True
                 cpu_pause()
             if now_ns() - start > self.spin_ns:
                 break
         while True:
-            seen = load32(&self.control.bell)
             store32(&self.control.sleeping, 1)
             fence()
+            seen = load32(&self.control.bell)
             if self.is_answered(ticket):
                 store32(&self.control.sleeping, 0)
                 return True
@@ -166,7 +174,7 @@ cdef class Ring:
 
     cdef uint64_t waiting(self) noexcept nogil:
         """Rows published and not taken."""
-        return load64(&self.control.published) - self.control.taken
+        return load64(&self.control.published) - load64(&self.control.taken)
 
     cdef uint64_t take(self, uint64_t most, uint64_t* first) noexcept nogil:
         """Take up to `most` consecutive slots; return how many, the first ticket in `first`."""
@@ -178,7 +186,7 @@ cdef class Ring:
         if count > most:
             count = most
         first[0] = taken
-        self.control.taken = taken + count
+        store64(&self.control.taken, taken + count)
         return count
 
     cdef void answer(self, uint64_t first, uint64_t count) noexcept nogil:
@@ -186,9 +194,9 @@ cdef class Ring:
         cdef uint64_t ticket
         for ticket in range(first, first + count):
             store64(&self.answered[ticket & self.mask], ticket + 1)
-        add32(&self.control.bell, 1)
         fence()
         if load32(&self.control.sleeping):
+            add32(&self.control.bell, 1)
             futex_wake(&self.control.bell, 1)
 
 
@@ -205,26 +213,30 @@ cdef class RingSet:
         Microseconds that a stream spins before it sleeps.
     """
 
-    cdef readonly Segment segment
-    cdef readonly int model_index
-    cdef readonly list rings
-    cdef list columns
-    cdef int next_ring
-    cdef int64_t spin_ns
-
     def __init__(self, Segment segment not None, int model, double spin_us=0):
         self.segment = segment
         self.model_index = model
         self.rings = [Ring(segment, w, model) for w in range(segment.spec.num_workers)]
         self.columns = [ring.columns() for ring in self.rings]
         self.spin_ns = <int64_t>(spin_us * 1000)
+        self.model = segment.model(model)
+        free(self.ring_pointers)
+        self.num_rings = len(self.rings)
+        self.ring_pointers = <void**>malloc(self.num_rings * sizeof(void*))
+        if self.ring_pointers == NULL:
+            raise MemoryError(f"no memory for {self.num_rings} pointers")
+        for i, ring in enumerate(self.rings):
+            self.ring_pointers[i] = <void*>ring
+
+    def __dealloc__(self):
+        free(self.ring_pointers)
 
     def recover(self):
         """After a predecessor's death: take again what it took and did not answer."""
         cdef Ring ring
         for ring in self.rings:
             ring.control.taken = load64(&ring.control.released)
-        store32(&self.segment.model(self.model_index).sleepers, 0)
+        store32(&self.model.sleepers, 0)
 
     def waiting(self):
         """(rows waiting, nanoseconds that the oldest has waited)."""
@@ -289,38 +301,42 @@ cdef class RingSet:
 
         Returns at once if rows are waiting, unless they are told to wait.
         """
-        cdef Segment segment = self.segment
-        cdef uint32_t* bell = &segment.model(self.model_index).doorbell
-        cdef uint32_t* sleepers = &segment.model(self.model_index).sleepers
-        cdef uint32_t seen = load32(bell)
-        cdef int64_t start = now_ns()
-        if not rows_may_wait and self._any():
-            return
         with nogil:
-            while self.spin_ns > 0:
-                if load32(bell) != seen or now_ns() - start > self.spin_ns:
-                    break
-                cpu_pause()
-        add32(sleepers, 1)
-        fence()
-        if load32(bell) == seen and (rows_may_wait or not self._any()):
-            with nogil:
-                futex_wait(bell, seen, <int64_t>(timeout_s * 1e9))
-        add32(sleepers, <uint32_t>-1)
+            self.wait_c(<int64_t>(timeout_s * 1e9), rows_may_wait)
 
-    cdef bint _any(self):
-        cdef Ring ring
-        for ring in self.rings:
-            if ring.waiting():
+    cdef void wait_c(self, int64_t timeout_ns, bint rows_may_wait) noexcept nogil:
+        cdef int64_t start
+        cdef uint32_t seen
+        cdef int spins
+        if not rows_may_wait:
+            if self.any_waiting():
+                return
+            if self.spin_ns > 0:
+                start = now_ns()
+                while now_ns() - start < self.spin_ns:
+                    for spins in range(SPINS):
+                        if self.any_waiting():
+                            return
+                        cpu_pause()
+        add32(&self.model.sleepers, 1)
+        fence()
+        seen = load32(&self.model.doorbell)
+        if rows_may_wait or not self.any_waiting():
+            futex_wait(&self.model.doorbell, seen, timeout_ns)
+        add32(&self.model.sleepers, <uint32_t>-1)
+
+    cdef bint any_waiting(self) noexcept nogil:
+        cdef int i
+        for i in range(self.num_rings):
+            if (<Ring>self.ring_pointers[i]).waiting():
                 return True
         return False
 
     def wake_another(self):
         """Rows are left for another stream."""
-        cdef uint32_t* bell = &self.segment.model(self.model_index).doorbell
-        if self._any() and load32(&self.segment.model(self.model_index).sleepers):
-            add32(bell, 1)
-            futex_wake(bell, 1)
+        if self.any_waiting() and load32(&self.model.sleepers):
+            add32(&self.model.doorbell, 1)
+            futex_wake(&self.model.doorbell, 1)
 
     # -- counters of the inference process, one caller at a time ---------------------------
 

@@ -76,6 +76,7 @@ cdef class Worker:
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil
     cdef bint _start(self, GameSlot slot) except -1
     cdef int _enter(self, GameSlot slot, Journal journal) except -1
+    cdef bint _is_over(self, GameSlot slot) except -1 nogil
     cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil
     cdef int _begin_move(self, GameSlot slot) noexcept nogil
     cdef void _begin_search(self, GameSlot slot, Search search, Player player) noexcept nogil

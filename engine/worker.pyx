@@ -326,11 +326,17 @@ cdef class Worker:
                 self._record(slot, slot.journal, None, action)
                 self._follow(slot, action)
             journal.header.num_opening = len(opening)
-        if slot.first.root.is_terminal_c():
+        if self._is_over(slot):
             self._finish(slot, slot.journal)
         else:
             self._begin_move(slot)
         return 0
+
+    cdef bint _is_over(self, GameSlot slot) except -1 nogil:
+        """By the rules, or because no more plies are wanted."""
+        return (slot.first.root.is_terminal_c() or slot.ply >= slot.journal.max_plies
+                or (self.plies_per_game > 0 and slot.ply - <int32_t>slot.journal.header.num_opening
+                    >= self.plies_per_game))
 
     cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil:
         """Play `action` in every search of the game."""
@@ -370,9 +376,7 @@ cdef class Worker:
             action = self._draw(slot, slot.first, self.first)
             self._record(slot, slot.journal, slot.first, action)
         self._follow(slot, action)
-        if (slot.first.root.is_terminal_c() or slot.ply >= slot.journal.max_plies
-                or (self.plies_per_game > 0 and slot.ply - <int32_t>slot.journal.header.num_opening
-                    >= self.plies_per_game)):
+        if self._is_over(slot):
             return self._finish(slot, slot.journal)
         return self._begin_move(slot)
 

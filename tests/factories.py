@@ -66,7 +66,7 @@ def lively_network(game: Game, *, seed: int = 0, **sizes: int) -> Network:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            if name.endswith("running_var") or name.endswith("norm.weight"):
+            if name.endswith(("running_var", "norm.weight")):
                 tensor.uniform_(0.5, 1.5, generator=generator)
             elif tensor.is_floating_point():
                 tensor.normal_(std=0.1 if tensor.ndim > 1 else 0.3, generator=generator)

@@ -97,7 +97,7 @@ def test_bad_model_files_are_named_with_a_remedy(tmp_path):
     whole = path.read_bytes()
     for size in (0, 5, 100, len(whole) // 2, len(whole) - 1):
         path.write_bytes(whole[:size])
-        with pytest.raises(StoreError, match="truncated.*use another checkpoint"):
+        with pytest.raises(StoreError, match=r"truncated.*use another checkpoint"):
             load_model(path)
     path.write_bytes(safetensors.torch.save({"x": torch.zeros(1)}))
     with pytest.raises(StoreError, match="no ringzero model: its format is None"):

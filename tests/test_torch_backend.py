@@ -31,13 +31,16 @@ def one_thread():
 def check(evaluator, network, runs, tolerance):
     evaluator.evaluate(runs)
     for run in runs:
+        if not len(run.observations):
+            continue
         with torch.inference_mode():
             policy, value = network(torch.from_numpy(GAME.unpack(run.observations)))
-        np.testing.assert_allclose(run.policy_logits, policy.numpy(), atol=tolerance)
-        np.testing.assert_allclose(run.wdl_logits, value.numpy(), atol=tolerance)
+        for got, expected in ((run.policy_logits, policy), (run.wdl_logits, value)):
+            atol = tolerance * max(1.0, expected.abs().max().item())
+            np.testing.assert_allclose(got, expected.numpy(), atol=atol)
 
 
-PRECISIONS = [("fp32", 2e-5)] + ([("bf16", 0.1)] if cpu_has_bf16() else [])
+PRECISIONS = [("fp32", 5e-6)] + ([("bf16", 0.02)] if cpu_has_bf16() else [])
 
 
 @pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
@@ -53,7 +56,7 @@ def test_agrees_with_the_network(precision, tolerance, sizes):
 
 @pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
 def test_without_the_fused_primitives_it_is_right_too(precision, tolerance, monkeypatch):
-    monkeypatch.setattr(torch_backend, "_has_fused", lambda: False)
+    monkeypatch.setattr(torch_backend, "has_fused", lambda: False)
     network = lively_network(GAME)
     evaluator = TorchEvaluator(GAME, network.plan(), device="cpu", precision=precision)
     assert evaluator.name == f"torch cpu {precision} eager"
@@ -125,16 +128,14 @@ def test_load_swaps_the_weights_and_a_bad_file_does_not(tmp_path):
         networks[2].policy.weight[0, 0] = float("nan")
     for path, network in zip(paths, networks, strict=True):
         save_model(path, network, games.spec(GAME), {})
-    evaluator = TorchEvaluator(
-        GAME, paths[0], load_plan=load_plan, device="cpu", precision="fp32"
-    )
+    evaluator = TorchEvaluator(GAME, paths[0], load_plan=load_plan, device="cpu", precision="fp32")
     run = random_run(GAME, 10)
-    check(evaluator, networks[0], [run], 2e-5)
+    check(evaluator, networks[0], [run], 5e-6)
     evaluator.load(paths[1])
-    check(evaluator, networks[1], [run], 2e-5)
+    check(evaluator, networks[1], [run], 5e-6)
     with pytest.raises(EvaluatorError, match=r"2\.safetensors gave logits that are not finite"):
         evaluator.load(paths[2])
-    check(evaluator, networks[1], [run], 2e-5)
+    check(evaluator, networks[1], [run], 5e-6)
     assert evaluator.model == f"model {paths[1]}"
 
 

@@ -170,16 +170,17 @@ class LearnerConfig:
 class SelfplayConfig:
     """How games are made."""
 
-    workers: int = 0
-    """Worker processes; 0: as many as fit the cores beside the inference process."""
+    workers: int = 1
+    """Worker processes, >= 1. The tree costs a few percent of the network: one feeds a CPU."""
     games_per_worker: int = 512
-    """Games that a worker plays at once, >= 1; they fill the batches."""
-    streams: int = 2
-    """Groups of a worker's games: one searches while the others wait, >= 1."""
-    max_batch: int = 256
-    """Most positions that the network evaluates at once, >= 1."""
+    """Games that a worker plays at once, >= 1; half search while the other half waits."""
+    streams: int = 0
+    """Batches that the inference process evaluates at once; 0: one a core of a CPU. Each is a
+    thread with one core."""
+    max_batch: int = 128
+    """Most positions of a batch, >= 1."""
     queue_delay_us: int = 0
-    """Longest wait for a fuller batch, in microseconds, >= 0."""
+    """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     evaluator: str = "torch"
@@ -188,19 +189,14 @@ class SelfplayConfig:
     """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one."""
     precision: str = "auto"
     """fp32, bf16, or auto: what the device does best."""
-    threads: int = 0
-    """CPU threads of the inference process; 0: the cores that the workers leave."""
 
     def __post_init__(self) -> None:
         evaluators = ("torch", "uniform", "rollout")
         _check(
             self,
-            workers=("an integer >= 0", self.workers >= 0),
+            workers=("an integer >= 1", self.workers >= 1),
             games_per_worker=("an integer >= 1", self.games_per_worker >= 1),
-            streams=(
-                "an integer in [1, games_per_worker]",
-                1 <= self.streams <= self.games_per_worker,
-            ),
+            streams=("an integer >= 0", self.streams >= 0),
             max_batch=("an integer >= 1", self.max_batch >= 1),
             queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
@@ -210,7 +206,6 @@ class SelfplayConfig:
                 re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
             ),
             precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
-            threads=("an integer >= 0", self.threads >= 0),
         )
 
 

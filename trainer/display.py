@@ -101,7 +101,7 @@ class _Screen(_Silent):
         self._live.update(render(progress, self._console.width), refresh=True)
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, emoji=False, highlight=False)
 
 
 class _Lines(_Silent):
@@ -123,7 +123,7 @@ class _Lines(_Silent):
         self._seen = seen
 
     def message(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def _measured(found: Strength) -> str:

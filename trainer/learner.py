@@ -254,29 +254,27 @@ class Learner:
             If the state is of another network.
         """
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "optimiser": {}}
-        try:
-            for name, tensor in tensors.items():
-                part, _, rest = name.partition(".")
-                parts[part][rest] = tensor
-            self.network.load_state_dict(parts["network"])
-            self.average.load_state_dict(average.state_dict())
-            parameters = dict(self.network.named_parameters())
-            self._optimiser.state.clear()
-            for name, tensor in parts["optimiser"].items():
-                owner, _, key = name.rpartition(".")
-                parameter = parameters[owner]
-                # Moments lie in memory as their parameter does.
-                value = tensor.to(self.device, copy=True)
-                if value.shape == parameter.shape:
-                    value = torch.empty_like(parameter, requires_grad=False).copy_(value)
-                self._optimiser.state[parameter][key] = value
-            self.step, self._owed = int(meta["step"]), float(meta["owed"])
-            self._seed = int(meta["seed"])
-        except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        for name, tensor in tensors.items():
+            part, _, rest = name.partition(".")
+            parts.setdefault(part, {})[rest] = tensor
+        own = {name: tensor.shape for name, tensor in self.network.state_dict().items()}
+        if own != {name: tensor.shape for name, tensor in parts["network"].items()}:
             raise StoreError(
-                f"the training state is not one of this network ({error}); keep the run's "
-                "[network] settings, or start a new run"
-            ) from error
+                f"the training state is not one of this network, {self.network.config}; keep the "
+                "[network] settings of the run, or start a new run"
+            )
+        self.network.load_state_dict(parts["network"])
+        self.average.load_state_dict(average.state_dict())
+        parameters = dict(self.network.named_parameters())
+        self._optimiser.state.clear()
+        for name, tensor in parts["optimiser"].items():
+            owner, _, key = name.rpartition(".")
+            parameter, value = parameters[owner], tensor.to(self.device, copy=True)
+            if value.shape == parameter.shape:  # moments lie in memory as their parameter does
+                value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+            self._optimiser.state[parameter][key] = value
+        self.step, self._owed = int(meta["step"]), float(meta["owed"])
+        self._seed = int(meta["seed"])
 
     @contextmanager
     def _threads(self) -> Iterator[None]:

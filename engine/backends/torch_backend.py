@@ -16,15 +16,13 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from engine.backends.plan import Layer, Plan
+from engine.backends.plan import Plan
+from engine.backends.torch_layers import Layers, cell_view, eager, fused, has_fused, has_mkldnn
 from engine.errors import ConfigError, EvaluatorError
 from engine.evaluator import Run
-from engine.pooling import add_bias, pool_cells
 from engine.unpack import unpack_nhwc
 from games.base import Game
 
@@ -36,9 +34,6 @@ __all__ = ["TorchEvaluator", "cpu_has_bf16"]
 # however long the process runs.
 CHUNK = 64
 BUCKETS = (1, 2, 4, *range(8, CHUNK + 1, 8))
-
-# relu(convolution(x) + shortcut); the shortcut may be overwritten.
-Convolution = Callable[[Tensor, Tensor | None], Tensor]
 
 
 class TorchEvaluator:
@@ -183,13 +178,9 @@ def _choose_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if precision == "bf16" else torch.float32
 
 
-def _has_mkldnn() -> bool:
-    return bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
-
-
 def cpu_has_bf16() -> bool:
     """True where the CPU multiplies in bf16; elsewhere it is emulated and slower than fp32."""
-    if not _has_mkldnn():
+    if not has_mkldnn():
         return False
     names = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in names)
@@ -226,148 +217,19 @@ class _Network(Protocol):
         """Fill the results of `parts`, at most `max_rows` rows together."""
 
 
-class _Layers:
-    """A plan's layers on a device, and what of its arithmetic all devices share."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        dtype: torch.dtype,
-        device: torch.device,
-        convolve: Callable[[Layer, tuple[int, int], torch.dtype, torch.device], Convolution],
-    ) -> None:
-        board_shape = plan.observation_shape[1:]
-
-        def convolution(layer: Layer) -> Convolution:
-            return convolve(layer, board_shape, dtype, device)
-
-        def linear(layer: Layer) -> tuple[Tensor, Tensor]:
-            weight, bias = (torch.from_numpy(a).to(device) for a in (layer.weight, layer.bias))
-            return bias, weight.t()
-
-        self.policy_channels = plan.policy_channels
-        self.stem = convolution(plan.stem)
-        self.blocks = [
-            (
-                convolution(block.first),
-                convolution(block.second),
-                None if block.pool is None else linear(block.pool),
-            )
-            for block in plan.blocks
-        ]
-        self.heads = convolution(plan.heads)
-        self.policy = linear(plan.policy)
-        self.hidden = linear(plan.hidden)
-        self.value = linear(plan.value)
-
-    def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Inputs of the policy's and of the value's last layer, float32, from `x` [B, C, H, W],
-        which is channels-last."""
-        h = self.stem(x, None)
-        for first, second, pool in self.blocks:
-            y = first(h, None)
-            if pool is not None:
-                h = _add_bias(h, torch.addmm(pool[0], _pooled(y), pool[1]))
-            h = second(y, h)
-        board, split = _pooled(h), self.policy_channels
-        heads = self.heads(h, None).permute(0, 2, 3, 1)
-        policy = torch.cat((heads[..., :split].flatten(1).float(), board), 1)
-        value = torch.cat((heads[..., split:].flatten(1).float(), board), 1)
-        return policy, torch.addmm(self.hidden[0], value, self.hidden[1]).relu_()
-
-
-def _array(x: Tensor) -> npt.NDArray[np.generic]:
-    """A CPU tensor [B, C, H, W], channels-last, as [B, H * W, C]; bf16 as its bit pattern."""
-    flat = x.permute(0, 2, 3, 1).flatten(1, 2)
-    array: npt.NDArray[np.generic] = (
-        flat.view(torch.uint16) if flat.dtype == torch.bfloat16 else flat
-    ).numpy()
-    return array
-
-
-def _pooled(x: Tensor) -> Tensor:
-    """Mean and maximum over the cells: [B, C, H, W] -> [B, 2 * C] float32."""
-    if x.device.type != "cpu":
-        return torch.cat((x.float().mean((2, 3)), x.amax((2, 3)).float()), 1)
-    out = torch.empty(x.shape[0], 2 * x.shape[1])
-    pool_cells(_array(x), out.numpy())
-    return out
-
-
-def _add_bias(x: Tensor, bias: Tensor) -> Tensor:
-    """`x` [B, C, H, W] + `bias` [B, C], in place."""
-    if x.device.type != "cpu":
-        return x.add_(bias[:, :, None, None])
-    add_bias(_array(x), bias.numpy())
-    return x
-
-
-def _has_fused() -> bool:
-    """True if this build of torch has the oneDNN primitives that `_fused` calls."""
-    names = ("_convolution_pointwise", "_convolution_pointwise_", "_reorder_convolution_weight")
-    return _has_mkldnn() and all(hasattr(torch.ops.mkldnn, name) for name in names)
-
-
-def _fused(
-    layer: Layer, board_shape: tuple[int, int], dtype: torch.dtype, device: torch.device
-) -> Convolution:
-    """Convolution, bias, shortcut and ReLU as one oneDNN primitive."""
-    ops = torch.ops.mkldnn
-    # oneDNN picks the weights' layout for an input of this size. Told none, it picks one that
-    # 48 channels do not run on, and reorders the weights at every call: four times slower.
-    bias = torch.from_numpy(layer.bias).to(dtype)
-    ones, padding = [1, 1], [layer.weight.shape[-1] // 2] * 2
-    weight = ops._reorder_convolution_weight(
-        torch.from_numpy(layer.weight).to(dtype),
-        padding,
-        ones,
-        ones,
-        1,
-        [CHUNK, layer.weight.shape[1], *board_shape],
-    )
-    plain, add = ops._convolution_pointwise.default, ops._convolution_pointwise_.binary
-
-    def run(x: Tensor, shortcut: Tensor | None) -> Tensor:
-        result: Tensor
-        if shortcut is None:
-            result = plain(x, weight, bias, padding, ones, ones, 1, "relu", [], "")
-        else:
-            result = add(
-                shortcut, x, weight, bias, padding, ones, ones, 1, "add", 1.0, "relu", [], ""
-            )
-        return result
-
-    return run
-
-
-def _eager(
-    layer: Layer, board_shape: tuple[int, int], dtype: torch.dtype, device: torch.device
-) -> Convolution:
-    """The same with operations that every torch has."""
-    weight = torch.from_numpy(layer.weight).to(device, dtype, memory_format=torch.channels_last)
-    bias = torch.from_numpy(layer.bias).to(device, dtype)
-    padding = layer.weight.shape[-1] // 2
-
-    def run(x: Tensor, shortcut: Tensor | None) -> Tensor:
-        y = functional.conv2d(x, weight, bias, padding=padding)
-        return functional.relu_(y if shortcut is None else y.add_(shortcut))
-
-    return run
-
-
 class _CpuNetwork:
     """On the CPU: unpacks into its input, writes into the rings."""
 
     def __init__(self, plan: Plan, game: Game, dtype: torch.dtype) -> None:
-        fused = _has_fused()
-        self.kind = "fused" if fused else "eager"
+        primitives = has_fused()
+        self.kind = "fused" if primitives else "eager"
         self.max_rows = CHUNK
         self._planes, self._scalars = game.num_planes, game.num_scalars
-        self._layers = _Layers(plan, dtype, torch.device("cpu"), _fused if fused else _eager)
+        self._layers = Layers(plan, dtype, torch.device("cpu"), fused if primitives else eager)
         channels, height, width = plan.observation_shape
         rows = torch.zeros(CHUNK, height, width, channels, dtype=dtype)
         self._input = rows.permute(0, 3, 1, 2)
-        self._cells = _array(self._input)
+        self._cells = cell_view(self._input)
 
     def evaluate(self, parts: Sequence[Run]) -> None:
         filled = 0
@@ -399,7 +261,7 @@ class _DeviceNetwork:
     ) -> None:
         self.max_rows = max_rows
         self._game, self._dtype, self._device = game, dtype, device
-        self._layers = _Layers(plan, dtype, device, _eager)
+        self._layers = Layers(plan, dtype, device, eager)
         pinned = device.type == "cuda"
         self._packed = torch.zeros(
             max_rows, game.observation_bytes, dtype=torch.uint8, pin_memory=pinned

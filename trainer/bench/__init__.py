@@ -1,0 +1,25 @@
+"""Measurements of the engine's parts: plain functions that return figures and print nothing.
+
+`ringzero bench` calls them once; ``profiling/bench_*.py`` repeat them and keep a record. Each
+refuses a debug build, whose figures mean nothing.
+"""
+
+from trainer.bench.common import machine, network_config, refuse_debug_build
+from trainer.bench.network import NetFigures, net
+from trainer.bench.search import TreeFigures, tree
+from trainer.bench.selfplay import PipelineFigures, pipeline
+from trainer.bench.transport import RingFigures, ring
+
+__all__ = [
+    "NetFigures",
+    "PipelineFigures",
+    "RingFigures",
+    "TreeFigures",
+    "machine",
+    "net",
+    "network_config",
+    "pipeline",
+    "refuse_debug_build",
+    "ring",
+    "tree",
+]

@@ -1,0 +1,102 @@
+"""What the tree search costs by itself: one core, no network, no ring."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from engine.local import LocalUniform
+from engine.search import Search
+
+from engine.config import SearchConfig
+from engine.errors import ConfigError
+from games.base import Game, GameState
+from trainer.bench.common import refuse_debug_build
+
+__all__ = ["TreeFigures", "tree"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeFigures:
+    """Figures of `tree`."""
+
+    game: str
+    simulations: int
+    """Asked for, per move."""
+    simulations_per_s: float
+    """Over whole games, a fresh tree each move; the time between two searches not counted."""
+    start_position_simulations_per_s: float
+    """The same, always from the first position: the median search."""
+    games: int
+    """Finished games."""
+    moves: int
+    """Searched moves."""
+    nodes: int
+    """Of the tree of the first position."""
+    bytes_per_node: float
+    """Of the arena, its edges included."""
+
+
+def tree(game: Game, *, simulations: int = 800, seconds: float = 3.0, seed: int = 0) -> TreeFigures:
+    """Search whole games with the uniform evaluator, each move drawn by its visits.
+
+    Parameters
+    ----------
+    simulations
+        Per move, each from a fresh tree.
+    seconds
+        Time to spend, a third of it on the first position. The games last until it is over.
+    seed
+        Of the moves drawn; the uniform search itself draws nothing.
+    """
+    refuse_debug_build()
+    if simulations < 1 or seconds <= 0:
+        raise ConfigError(
+            f"simulations must be >= 1 and seconds > 0, got {simulations} and {seconds}"
+        )
+    nodes = simulations + 2
+    search = Search(game, SearchConfig(num_simulations=simulations), nodes)
+    evaluator = LocalUniform()
+    rng = random.Random(seed)
+    actions = range(game.num_actions)
+
+    def timed(state: GameState) -> float:
+        start = time.perf_counter()
+        search.set_state(state)
+        search.run(evaluator)
+        return time.perf_counter() - start
+
+    first = game.initial_state()
+    timed(first)  # touches the arena's pages
+    start_times = _repeat(lambda: timed(first), seconds / 3)
+    start_nodes = search.num_nodes
+    before, spent, moves, finished = search.num_simulations, 0.0, 0, 0
+    state = game.initial_state()
+    deadline = time.perf_counter() + seconds * 2 / 3
+    while time.perf_counter() < deadline:
+        spent += timed(state)
+        moves += 1
+        state.apply_action(rng.choices(actions, search.root_visits().tolist())[0])
+        if state.is_terminal():
+            finished += 1
+            state = game.initial_state()
+    return TreeFigures(
+        game=game.name,
+        simulations=simulations,
+        simulations_per_s=(search.num_simulations - before) / spent,
+        start_position_simulations_per_s=simulations / median(start_times),
+        games=finished,
+        moves=moves,
+        nodes=start_nodes,
+        bytes_per_node=search.num_bytes / nodes,
+    )
+
+
+def _repeat(once: Callable[[], float], seconds: float) -> list[float]:
+    """What `once` returns, called again and again for `seconds`."""
+    results: list[float] = []
+    deadline = time.perf_counter() + seconds
+    while not results or time.perf_counter() < deadline:
+        results.append(once())
+    return results

@@ -1,0 +1,158 @@
+"""The whole pipeline against its back end alone, measured in turns on the same machine."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from engine.batching import BatchPolicy
+from engine.config import SearchConfig
+from engine.errors import ConfigError
+from engine.player import PlayerSpec
+from engine.pool import Pool, PoolConfig
+from engine.server import EvaluatorSpec
+from games.base import Game
+from trainer.bench.common import fresh_model, refuse_debug_build
+from trainer.bench.rates import BackendProcess
+from trainer.config import NetworkConfig
+
+__all__ = ["PipelineFigures", "pipeline"]
+
+REPEATS = 5
+WARM_UP_S = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineFigures:
+    """Figures of `pipeline`. Rates are medians over the turns."""
+
+    game: str
+    network: str
+    backend: str
+    workers: int
+    games_per_worker: int
+    streams: int
+    max_batch: int
+    simulations: int
+    rows_per_s: float
+    """Rows evaluated in self-play."""
+    backend_rows_per_s: float
+    """Rows that the same back end evaluates alone: as many streams, batches of `max_batch`."""
+    efficiency: float
+    """The median over the turns of the one rate by the other."""
+    mean_batch: float
+    """Rows of a batch."""
+    simulations_per_s: float
+    positions_per_s: float
+    """Moves made."""
+    games_per_s: float
+    """Games finished while it was measured: 0 in runs shorter than the first games."""
+    queue_delay_us: float
+    """How long the oldest row of a batch had waited when its batch was assembled, on average."""
+    worker_wait: float
+    """Share of the time that workers waited for answers."""
+
+
+def pipeline(
+    game: Game,
+    network: NetworkConfig,
+    *,
+    simulations: int = 100,
+    seconds: float = 10.0,
+    games_per_worker: int = 512,
+    streams: int = 2,
+    max_batch: int = 256,
+    workers: int = 1,
+    evaluator: str = "torch",
+    device: str = "auto",
+    seed: int = 0,
+) -> PipelineFigures:
+    """Play with an untrained network, in turns with its back end alone.
+
+    Parameters
+    ----------
+    network
+        Its shape.
+    simulations
+        Per move.
+    seconds
+        Time to measure self-play, in five turns; the back end alone takes half as long.
+    games_per_worker, streams, max_batch, workers
+        As in a run's ``[selfplay]``.
+    evaluator
+        "torch", or "uniform", which answers at once and so measures the pipeline alone.
+    device
+        Of the back end.
+    seed
+        Of the games.
+    """
+    refuse_debug_build()
+    if seconds <= 0:
+        raise ConfigError(f"seconds must be > 0, got {seconds}")
+    with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
+        path = Path(folder) / "model.safetensors"
+        fresh_model(path, game, network)
+        spec = EvaluatorSpec(kind=evaluator, path=str(path), device=device)
+        config = PoolConfig(
+            workers=workers,
+            games_per_worker=games_per_worker,
+            streams=streams,
+            batch=BatchPolicy(max_batch=max_batch, queue_delay_us=0),
+            log_dir=str(Path(folder) / "logs"),
+        )
+        player = PlayerSpec(search=SearchConfig(num_simulations=simulations))
+        with (
+            BackendProcess(game, spec, streams, max_batch) as backend,
+            Pool(game, [player], [spec], config, seed=seed) as pool,
+        ):
+            pool.wait_ready()
+            _play(pool, min(WARM_UP_S, seconds / REPEATS))
+            turns, alone = [], []
+            for _ in range(REPEATS):
+                with pool.paused():
+                    alone.append(backend.rows_per_s(max_batch, seconds / REPEATS / 2))
+                turns.append(_play(pool, seconds / REPEATS))
+            name = backend.name
+    rows = [turn["evaluations"] for turn in turns]
+    batches = sum(turn["batches"] for turn in turns)
+    return PipelineFigures(
+        game=game.name,
+        network=f"{network.blocks}x{network.channels}",
+        backend=name,
+        workers=workers,
+        games_per_worker=games_per_worker,
+        streams=streams,
+        max_batch=max_batch,
+        simulations=simulations,
+        rows_per_s=median(rows),
+        backend_rows_per_s=median(alone),
+        efficiency=median(a / b for a, b in zip(rows, alone, strict=True)),
+        mean_batch=sum(rows) / batches if batches else 0.0,
+        simulations_per_s=median(turn["simulations"] for turn in turns),
+        positions_per_s=median(turn["plies"] for turn in turns),
+        games_per_s=sum(turn["games"] for turn in turns) / REPEATS,
+        queue_delay_us=sum(t["queue_ns"] for t in turns) / batches * 1e-3 if batches else 0.0,
+        worker_wait=median(turn["wait_ns"] for turn in turns) * 1e-9 / workers,
+    )
+
+
+def _play(pool: Pool, seconds: float) -> dict[str, float]:
+    """Self-play for `seconds`: the counters' rates. The inference process gives `evaluations`,
+    `batches` and `queue_ns`, the workers together the others."""
+    before, start = pool.counters(), time.perf_counter()
+    while (left := start + seconds - time.perf_counter()) > 0:
+        pool.watch()
+        pool.release(pool.finished(min(left, 0.1)))
+    after, elapsed = pool.counters(), time.perf_counter() - start
+    rates: dict[str, float] = {}
+    for process, counters in after.items():
+        names = (
+            ("evaluations", "batches", "queue_ns")
+            if process.startswith("inference")
+            else ("simulations", "plies", "games", "wait_ns")
+        )
+        for name in names:
+            rate = (counters[name] - before[process][name]) / elapsed
+            rates[name] = rates.get(name, 0.0) + rate
+    return rates

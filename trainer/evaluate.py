@@ -1,0 +1,211 @@
+"""Grading a player against positions whose right answers are known.
+
+A positions file holds one JSON object a line with ``moves`` (from the first position, in the
+game's notation, run together where a move is one character), ``scores`` (for each action the
+exact result for the side to move, null where illegal), ``value`` and ``best`` (the actions of the
+best score).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.batching import BatchPolicy
+from engine.errors import ConfigError
+from engine.evaluator import Run
+from engine.pool import Pool, PoolConfig
+from engine.process import cpu_count
+from games.base import Game, GameState
+from games.errors import GameError
+from trainer.arena.players import Contestant
+
+__all__ = ["Position", "grade", "read_positions"]
+
+PLIES_PER_BUCKET = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position and what is right there."""
+
+    actions: tuple[int, ...]
+    """That lead to it."""
+    scores: tuple[float | None, ...]
+    """[A] result for the side to move, None where illegal."""
+    value: float
+    best: frozenset[int]
+
+    def is_perfect(self, action: int) -> bool:
+        """Whether `action` reaches the best score."""
+        return action in self.best
+
+    def keeps_outcome(self, action: int) -> bool:
+        """Whether `action` keeps the win, draw or loss."""
+        score = self.scores[action]
+        return score is not None and bool(np.sign(score) == np.sign(self.value))
+
+
+def read_positions(path: Path | str, game: Game) -> list[Position]:
+    """The positions of a file.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, or a line is not a position of `game`; names the line.
+    """
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"positions file {path} cannot be read: {error}") from error
+    positions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            positions.append(_position(json.loads(line), game))
+        except (GameError, ValueError, KeyError, TypeError) as error:
+            detail = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise ConfigError(
+                f"{path}, line {number}: no position of {game.name} with known scores: {detail}"
+            ) from error
+    if not positions:
+        raise ConfigError(f"positions file {path} is empty")
+    return positions
+
+
+def _position(row: dict[str, Any], game: Game) -> Position:
+    state: GameState = game.initial_state()
+    text = row["moves"]
+    actions = []
+    for move in text.split() if " " in text else text:
+        action = state.move_to_action(move)
+        state.apply_action(action)
+        actions.append(action)
+    if state.is_terminal():
+        raise ValueError(f"the game is over after {text!r}")
+    scores = tuple(row["scores"])
+    if len(scores) != game.num_actions:
+        raise ValueError(f"scores must have {game.num_actions} entries, got {len(scores)}")
+    legal = set(state.get_legal_actions())
+    if {a for a, score in enumerate(scores) if score is not None} != legal:
+        raise ValueError(f"scores must be null exactly where a move is illegal after {text!r}")
+    return Position(tuple(actions), scores, row["value"], frozenset(row["best"]))
+
+
+def grade(
+    player: Contestant,
+    game: Game,
+    positions: Sequence[Position],
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    precision: str = "auto",
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
+    """How often the player is right.
+
+    A network player with a search of 0 simulations (see `policy_moves`) is not made here; the
+    command line takes that path for ``--simulations 0``.
+
+    Returns
+    -------
+    ``positions``; ``perfect`` and ``outcome_perfect``, shares of the positions whose move has
+    the best score or keeps the outcome; ``value_sign``, share of decided positions whose search
+    value is on the right side; ``by_ply``, the shares by plies played.
+    """
+    moves, values = _searched(player, game, positions, seed, device, precision, on_progress)
+    return _report(positions, moves, values)
+
+
+def grade_policy(
+    model: Path, game: Game, positions: Sequence[Position], precision: str = "auto"
+) -> dict[str, Any]:
+    """The same for the network's own policy and value, without any search."""
+    from engine.backends.torch_backend import TorchEvaluator
+    from trainer.network import load_plan
+
+    evaluator = TorchEvaluator(game, str(model), load_plan=load_plan, precision=precision)
+    num = len(positions)
+    run = Run(
+        np.zeros((num, game.observation_bytes), np.uint8),
+        np.zeros((num, game.num_actions), np.float32),
+        np.zeros((num, 3), np.float32),
+    )
+    legal = np.zeros((num, game.num_actions), np.bool_)
+    for i, position in enumerate(positions):
+        state = game.initial_state()
+        for action in position.actions:
+            state.apply_action(action)
+        run.observations[i] = state.packed_observation()
+        legal[i, state.get_legal_actions()] = True
+    evaluator.evaluate([run])
+    moves = np.where(legal, run.policy_logits, -np.inf).argmax(1).tolist()
+    wdl = np.exp(run.wdl_logits - run.wdl_logits.max(1, keepdims=True))
+    return _report(positions, moves, ((wdl[:, 0] - wdl[:, 2]) / wdl.sum(1)).tolist())
+
+
+def _searched(
+    player: Contestant,
+    game: Game,
+    positions: Sequence[Position],
+    seed: int,
+    device: str,
+    precision: str,
+    on_progress: Callable[[int], None] | None,
+) -> tuple[list[int], list[float]]:
+    """The move and the search's value in every position: games of one ply."""
+    num, workers = len(positions), 1 if player.model else cpu_count()
+    config = PoolConfig(
+        workers=workers,
+        games_per_worker=min(512, -(-num // workers)),
+        streams=cpu_count(),
+        batch=BatchPolicy(max_batch=128, queue_delay_us=0),
+    )
+    moves, values = [0] * num, [0.0] * num
+    with Pool(
+        game,
+        [player.player(0)],
+        [player.evaluator(device, precision)] if player.model else [],
+        config,
+        seed=seed,
+        game_limit=num,
+        openings=[position.actions for position in positions],
+        plies_per_game=1,
+    ) as pool:
+        for done, record in enumerate(pool.games(), 1):
+            moves[record.number] = int(record.actions[-1])
+            values[record.number] = float(record.root_values[-1])
+            if on_progress is not None:
+                on_progress(done)
+    return moves, values
+
+
+def _report(
+    positions: Sequence[Position], moves: Sequence[int], values: Sequence[float]
+) -> dict[str, Any]:
+    perfect = np.array([p.is_perfect(m) for p, m in zip(positions, moves, strict=True)])
+    kept = np.array([p.keeps_outcome(m) for p, m in zip(positions, moves, strict=True)])
+    signs = np.sign([p.value for p in positions])
+    sided = np.sign(values) == signs
+    plies = np.array([len(p.actions) for p in positions])
+    by_ply = {}
+    for first in range(0, int(plies.max()) + 1, PLIES_PER_BUCKET):
+        rows = (plies >= first) & (plies < first + PLIES_PER_BUCKET)
+        if rows.any():
+            by_ply[f"{first}-{first + PLIES_PER_BUCKET - 1}"] = {
+                "positions": int(rows.sum()),
+                "perfect": float(perfect[rows].mean()),
+                "outcome_perfect": float(kept[rows].mean()),
+            }
+    decided = signs != 0
+    return {
+        "positions": len(positions),
+        "perfect": float(perfect.mean()),
+        "outcome_perfect": float(kept.mean()),
+        "value_sign": float(sided[decided].mean()) if decided.any() else None,
+        "by_ply": by_ply,
+    }

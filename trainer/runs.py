@@ -1,0 +1,123 @@
+"""The run folder: where everything a run needs to go on is kept.
+
+::
+
+    runs/NAME/
+        config.toml        the resolved configuration
+        run.db             games, generations, metrics, matches (SQLite)
+        checkpoints/STEP/  model and training state (safetensors, JSON)
+        tensorboard/  logs/  profiles/
+        run.lock           held while a process trains here
+"""
+
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from engine.errors import ConfigError, StoreError
+from trainer.config import RunConfig, resolve, to_toml
+from trainer.files import write_atomically
+
+__all__ = ["RunFolder"]
+
+FIXED = ("seed", "game", "network")
+"""Sections that a resumed run cannot change."""
+
+
+class RunFolder:
+    """Paths of a run, and the lock that keeps a second trainer out; a context manager."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self._lock: int | None = None
+
+    @property
+    def config_path(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "run.db"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def exists(self) -> bool:
+        """True if a run was begun here."""
+        return self.config_path.exists()
+
+    def open_config(
+        self, preset: str, files: list[Path], overrides: Mapping[str, Any]
+    ) -> RunConfig:
+        """The configuration to train with: a new run's, or the saved one with changes laid over.
+
+        Raises
+        ------
+        StoreError
+            If the folder holds something else than a run.
+        ConfigError
+            If the preset is of another game than the run, or a change does not fit a run that
+            has begun.
+        """
+        if not self.exists:
+            if self.path.exists() and any(self.path.iterdir()):
+                raise StoreError(
+                    f"{self.path} is not empty and holds no run (no config.toml); choose another "
+                    "--run folder"
+                )
+            return resolve(preset, files, overrides)
+        saved = resolve(str(self.config_path))
+        wanted = resolve(preset)
+        if (wanted.game.name, wanted.game.options) != (saved.game.name, saved.game.options):
+            raise StoreError(
+                f"{self.path} is a run of {saved.game.name} {saved.game.options or ''}, not of "
+                f"{wanted.game.name} {wanted.game.options or ''}; choose another --run folder"
+            )
+        config = resolve(str(self.config_path), files, overrides)
+        for name in FIXED:
+            if getattr(config, name) != getattr(saved, name):
+                raise ConfigError(
+                    f"{name} cannot change in a run that has begun: {self.path} has "
+                    f"{getattr(saved, name)}, asked for {getattr(config, name)}; choose another "
+                    "--run folder"
+                )
+        return config
+
+    def save_config(self, config: RunConfig) -> None:
+        """Keep the resolved configuration."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.config_path, to_toml(config).encode())
+
+    def __enter__(self) -> Self:
+        self.path.mkdir(parents=True, exist_ok=True)
+        fd = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            os.close(fd)
+            raise StoreError(
+                f"{self.path} is being trained by process {holder or 'unknown'}; stop it first, "
+                "or choose another --run folder"
+            ) from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        self._lock = fd
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None

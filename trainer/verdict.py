@@ -1,0 +1,100 @@
+"""What a command says at its end: the run's verdict, tables of matches, grades and benchmarks."""
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from trainer.plots import clock
+
+if TYPE_CHECKING:
+    from trainer.arena.match import MatchResult
+    from trainer.loop import Outcome
+
+__all__ = ["grade_table", "match_table", "report_table", "verdict"]
+
+
+def verdict(outcome: "Outcome", run: Path, preset: str) -> str:
+    """Whether the run is learning, and what to type next."""
+    lines = [
+        f"{outcome.games} games and {outcome.generation} generations in "
+        f"{clock(outcome.elapsed_s)}; newest checkpoint {outcome.model}"
+    ]
+    last = max((s.minutes for s in outcome.strength), default=None)
+    for found in outcome.strength:
+        if found.minutes != last:
+            continue
+        earlier = next(s for s in outcome.strength if s.label == found.label)
+        text = f"against {found.label}: {found.score:.1%} of the points"
+        if found.label == "positions":
+            text = f"known positions: {found.score:.1%} answered without losing the outcome"
+        if not math.isnan(found.elo):
+            text += f", Elo {found.elo:+.0f} [{found.lo:+.0f}, {found.hi:+.0f}]"
+        if earlier is not found:
+            text += f" (first measured, after {clock(earlier.minutes * 60)}: {earlier.score:.1%})"
+        lines.append(text)
+    if outcome.reason == "stopped":
+        lines.append(f"Stopped. To go on, type: ringzero train {preset} --run {run}")
+    else:
+        lines.append(f"The budget is spent. To play, type:  ringzero play {run}")
+        lines.append(
+            f"To train on, type:              ringzero train {preset} --run {run} "
+            f"--max-time {2 * max(1, round(outcome.elapsed_s / 60))}m"
+        )
+    return "\n".join(lines)
+
+
+def match_table(result: "MatchResult") -> Table:
+    """A match on one screen."""
+    table = Table(title=f"{result.player} vs {result.opponent}", title_justify="left")
+    for column in ("games", "won", "drawn", "lost", "score", "Elo [95 %]", "distinct", "games/s"):
+        table.add_column(column, justify="right")
+    table.add_row(
+        str(result.games), str(result.wins), str(result.draws), str(result.losses),
+        f"{result.score:.1%}", str(result.elo), str(result.distinct_games),
+        f"{result.games / result.seconds:.1f}",
+    )  # fmt: skip
+    return table
+
+
+def grade_table(report: dict[str, Any]) -> Table:
+    """Grades by plies played."""
+    table = Table(
+        title=f"{report['player']}, {report['simulations']} simulations", title_justify="left"
+    )
+    for column in ("plies", "positions", "perfect", "keeps the outcome"):
+        table.add_column(column, justify="right")
+    for plies, row in report["by_ply"].items():
+        table.add_row(
+            plies, str(row["positions"]), f"{row['perfect']:.1%}", f"{row['outcome_perfect']:.1%}"
+        )
+    table.add_section()
+    table.add_row(
+        "all", str(report["positions"]), f"{report['perfect']:.1%}",
+        f"{report['outcome_perfect']:.1%}",
+    )  # fmt: skip
+    return table
+
+
+def report_table(report: dict[str, Any]) -> Table:
+    """Any benchmark's figures, nested ones flattened."""
+    table = Table("figure", "value")
+    table.columns[1].justify = "right"
+    for name, value in _flat(report):
+        if isinstance(value, float):
+            value = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+        elif isinstance(value, int) and not isinstance(value, bool):
+            value = f"{value:,}"
+        table.add_row(name, str(value))
+    return table
+
+
+def _flat(report: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows = []
+    for name, value in report.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{name} ")
+        else:
+            rows.append((f"{prefix}{name}", value))
+    return rows
