@@ -189,25 +189,15 @@ class Pool:
                     Server(self.segment, model, self.game, evaluator, policy=self.config.batch)
                 )
             for index in range(self._num_workers):
-                self._serial_workers.append(self._worker(index))
+                self._serial_workers.append(
+                    Worker(self.segment, index, self.game, **self._plays())
+                )
             return
         # The slow ones first: workers are ready long before the network is.
         for model in range(len(self.evaluators)):
             self._start_child(self._num_workers + model)
         for index in range(self._num_workers):
             self._start_child(index)
-
-    def _worker(self, index: int) -> Worker:
-        return Worker(
-            self.segment,
-            index,
-            self.game,
-            self.players,
-            self.config.games_per_worker,
-            seed=self.seed,
-            openings=self.openings,
-            plies_per_game=self.plies_per_game,
-        )
 
     def _name(self, process: int) -> str:
         if process < self._num_workers:
@@ -221,40 +211,32 @@ class Pool:
 
     def _start_child(self, process: int) -> None:
         self.segment.beat(process)
+        shared = (SegmentHandle(self.segment.fd), self.segment.spec)
+        rules = games.spec(self.game)
+        target: Callable[..., None]
+        args: tuple[Any, ...]
         if process < self._num_workers:
-            target, args = (
-                worker_main,
-                (
-                    SegmentHandle(self.segment.fd),
-                    self.segment.spec,
-                    process,
-                    games.spec(self.game),
-                    self.players,
-                    self.config.games_per_worker,
-                    self.seed,
-                    self.openings,
-                    self.plies_per_game,
-                    self.config.worker_spin_us,
-                ),
-            )
+            target = worker_main
+            args = (*shared, process, rules, self._plays(), self.config.worker_spin_us)
         else:
-            model = process - self._num_workers
+            model, config = process - self._num_workers, self.config
             self.segment.set_ready(model, False)
-            target, args = (
-                server_main,
-                (
-                    SegmentHandle(self.segment.fd),
-                    self.segment.spec,
-                    model,
-                    games.spec(self.game),
-                    self.evaluators[model],
-                    self.config.streams,
-                    self.config.batch,
-                    self.config.server_spin_us,
-                ),
-            )
-        child = spawn(self._name(process), target, args, self._log_path(process))
-        self._children[process] = child
+            target = server_main
+            args = (*shared, model, rules, self.evaluators[model], config.streams, config.batch,
+                    config.server_spin_us)  # fmt: skip
+        self._children[process] = spawn(
+            self._name(process), target, args, self._log_path(process)
+        )
+
+    def _plays(self) -> dict[str, Any]:
+        """What every worker plays: the same arguments in serial mode and in a process."""
+        return {
+            "players": self.players,
+            "games": self.config.games_per_worker,
+            "seed": self.seed,
+            "openings": self.openings,
+            "plies_per_game": self.plies_per_game,
+        }
 
     @property
     def ready(self) -> bool:
@@ -438,27 +420,13 @@ def worker_main(
     fd: int,
     spec: SegmentSpec,
     index: int,
-    game_spec: dict[str, object],
-    players: Sequence[PlayerSpec],
-    games_per_worker: int,
-    seed: int,
-    openings: Sequence[Sequence[int]],
-    plies_per_game: int,
+    game_spec: dict[str, Any],
+    plays: dict[str, Any],
     spin_us: float,
 ) -> None:
     """What a worker process runs."""
     segment = Segment(spec, fd)
-    Worker(
-        segment,
-        index,
-        games.from_spec(game_spec),
-        players,
-        games_per_worker,
-        seed=seed,
-        openings=openings,
-        plies_per_game=plies_per_game,
-        spin_us=spin_us,
-    ).run()
+    Worker(segment, index, games.from_spec(game_spec), **plays, spin_us=spin_us).run()
 
 
 def _tail(path: str | None, lines: int = 12) -> str:

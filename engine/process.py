@@ -25,6 +25,7 @@ THREAD_ENVIRONMENT = {
     "MKL_NUM_THREADS": "1",
 }
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 
 Child = BaseProcess
 
@@ -39,10 +40,11 @@ def cpu_count() -> int:
 def spawn(name: str, target: Callable[..., None], args: tuple[Any, ...], log: str | None) -> Child:
     """Start `target(*args)` in a fresh process, from the parent's main thread.
 
-    `name` shows in the error log and in profilers; `log` is a file that gets the child's stderr.
+    `name` shows in messages, in top and in profilers; `log` is a file that gets the child's
+    stderr.
     """
     process = multiprocessing.get_context("spawn").Process(
-        target=_main, args=(target, args, os.getpid(), log), name=name, daemon=False
+        target=_main, args=(target, args, os.getpid(), name, log), name=name, daemon=False
     )
     with _environment(THREAD_ENVIRONMENT):
         process.start()
@@ -64,12 +66,15 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def _main(
-    target: Callable[..., None], args: tuple[Any, ...], parent: int, log: str | None
+    target: Callable[..., None], args: tuple[Any, ...], parent: int, name: str, log: str | None
 ) -> None:
     # Ctrl-C reaches the whole foreground group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     _die_with(parent)
+    if sys.platform == "linux":
+        # What top, ps and py-spy show; the kernel keeps 15 bytes.
+        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
     if log is not None:
         Path(log).parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)

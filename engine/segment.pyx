@@ -127,6 +127,7 @@ cdef class Segment:
 
     def __cinit__(self, spec, fd=None):
         cdef Py_buffer view
+        self.fd = -1     # first of all: __dealloc__ closes it, and 0 is somebody's
         slots = spec.num_slots
         if slots < 1 or slots & (slots - 1):
             raise ValueError(f"num_slots must be a power of two, got {slots}")
@@ -134,7 +135,6 @@ cdef class Segment:
         self.offsets, size = layout(spec)
         self.journal_bytes = journal_layout(spec)[1]
         header = np.array([MAGIC, VERSION, layout_hash(spec), size], np.uint64)
-        self.fd = -1
         if fd is None:
             self.fd = _anonymous_file(size)
         else:

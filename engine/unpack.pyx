@@ -82,6 +82,9 @@ cdef inline void unpack_row(const uint8_t* packed, int num_planes, int num_scala
         for word in range(words):
             memcpy(&bits, packed, 8)
             packed += 8
+            if cells - 64 * word < 64:
+                # Bits behind the board are zero; a row that breaks this must not write there.
+                bits &= (<uint64_t>1 << (cells - 64 * word)) - 1
             target = out + plane * plane_stride + 64 * word * cell_stride
             while bits:
                 target[ctz(bits) * cell_stride] = one

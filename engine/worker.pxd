@@ -73,6 +73,7 @@ cdef class Worker:
     cdef int _scatter(self, GameSlot slot) except -1 nogil
     cdef int _advance(self, GameSlot slot) except -1 nogil
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil
+    cdef void _count(self, Search search) noexcept nogil
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil
     cdef bint _start(self, GameSlot slot) except -1
     cdef int _enter(self, GameSlot slot, Journal journal) except -1

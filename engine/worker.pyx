@@ -247,8 +247,10 @@ cdef class Worker:
         while slot.playing:
             if self._mover_is_second(slot):
                 self._gather(slot, slot.second, self.second)
+                self._count(slot.second)
             else:
                 self._gather(slot, slot.first, self.first)
+                self._count(slot.first)
             if slot.in_flight:
                 return 0
             self._make_move(slot)
@@ -272,6 +274,13 @@ cdef class Worker:
             slot.tickets[slot.in_flight] = ticket
             slot.indices[slot.in_flight] = index
             slot.in_flight += 1
+
+    cdef void _count(self, Search search) noexcept nogil:
+        """Into the shared counters now and not at the move's end: games move in waves."""
+        self.process.counters[COUNT_SIMULATIONS] += search.num_simulations
+        self.process.counters[COUNT_FULL_STOPS] += search.num_full_stops
+        search.num_simulations = 0
+        search.num_full_stops = 0
 
     # -- games ----------------------------------------------------------------------------
 
@@ -412,10 +421,6 @@ cdef class Worker:
                 journal.policy_actions[entry] = tree.action[edge]
                 journal.policy_visits[entry] = tree.visits[edge]
                 entry += 1
-            self.process.counters[COUNT_SIMULATIONS] += search.num_simulations
-            self.process.counters[COUNT_FULL_STOPS] += search.num_full_stops
-            search.num_simulations = 0
-            search.num_full_stops = 0
         journal.policy_ends[ply] = entry
         store32(&journal.header.num_plies, ply + 1)
         self.process.counters[COUNT_PLIES] += 1

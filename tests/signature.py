@@ -28,13 +28,10 @@ GOLDEN = {
 
 def golden_tree(name: str) -> list[dict[str, Any]]:
     """The tree of the first position under `HashEvaluator`."""
-    search = Search(games.make(name), SearchConfig(**_sizes(name)))
-    search.run(HashEvaluator(), seed=GOLDEN[name]["seed"])
+    options = GOLDEN[name]
+    search = Search(games.make(name), SearchConfig())
+    search.run(HashEvaluator(), options["num_simulations"], seed=options["seed"])
     return search.dump()
-
-
-def _sizes(name: str) -> dict[str, Any]:
-    return {"num_simulations": GOLDEN[name]["num_simulations"]}
 
 
 def signature() -> int:
@@ -75,5 +72,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     main()

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -186,8 +187,6 @@ def train(
 
             outcome = Trainer(folder, resolved, display, serial=serial).run()
     if as_json:
-        from dataclasses import asdict
-
         _print_json(asdict(outcome))
     elif not quiet:
         from trainer.verdict import verdict
@@ -401,7 +400,7 @@ def list_games(*, as_json: Json = False) -> int:
     """
     import games
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in games.names():
         made = games.make(name)
         rows.append({
@@ -450,11 +449,11 @@ def bench_tree(
 
     Example: ringzero bench tree --game connect4 --simulations 800
     """
+    import games
     from trainer import bench as measure
 
-    return _bench(
-        measure.tree(game, simulations=simulations, seconds=seconds, seed=seed), as_json
-    )
+    made = games.make(game)
+    return _bench(measure.tree(made, simulations=simulations, seconds=seconds, seed=seed), as_json)
 
 
 @bench.command(name="ring")
@@ -476,9 +475,11 @@ def bench_net(
 
     Example: ringzero bench net --network 5x64
     """
+    import games
     from trainer import bench as measure
 
-    return _bench(measure.net(game, network=network, seconds=seconds), as_json)
+    shape = measure.network_config(network)
+    return _bench(measure.net(games.make(game), shape, seconds=seconds), as_json)
 
 
 @bench.command(name="pipeline")
@@ -490,14 +491,18 @@ def bench_pipeline(
 
     Example: ringzero bench pipeline --game connect4
     """
+    import games
     from trainer import bench as measure
 
+    shape = measure.network_config(network)
     return _bench(
-        measure.pipeline(game, network=network, simulations=simulations, seconds=seconds), as_json
+        measure.pipeline(games.make(game), shape, simulations=simulations, seconds=seconds),
+        as_json,
     )
 
 
-def _bench(report: dict[str, Any], as_json: bool) -> int:
+def _bench(figures: Any, as_json: bool) -> int:
+    report = asdict(figures)
     if as_json:
         _print_json(report)
         return 0

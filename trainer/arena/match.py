@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.batching import BatchPolicy
+from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
 from engine.records import GameRecord
+from engine.server import EvaluatorSpec
 from games.base import Game
 from trainer.arena.openings import openings
 from trainer.arena.players import Contestant
@@ -74,7 +76,8 @@ def play_match(
     start = time.monotonic()
     num_games += num_games % 2
     book = openings(game, num_games // 2, opening_plies, seed)
-    evaluators, players = [], []
+    evaluators: list[EvaluatorSpec] = []
+    players: list[PlayerSpec] = []
     for side in (player, opponent):
         players.append(side.player(len(evaluators)))
         if side.model is not None:

@@ -18,7 +18,7 @@ from engine.process import cpu_count
 from games.base import Game
 from trainer.config import NetworkConfig
 
-__all__ = ["fresh_model", "machine", "network_config", "refuse_debug_build"]
+__all__ = ["as_game", "as_network", "fresh_model", "machine", "refuse_debug_build"]
 
 
 def refuse_debug_build() -> None:
@@ -30,8 +30,15 @@ def refuse_debug_build() -> None:
         )
 
 
-def network_config(text: str) -> NetworkConfig:
-    """The network written as blocks x channels: ``4x48``."""
+def as_game(game: Game | str) -> Game:
+    """The game itself, or the one of that name."""
+    return games.make(game) if isinstance(game, str) else game
+
+
+def as_network(text: NetworkConfig | str) -> NetworkConfig:
+    """The shape itself, or the one written as blocks x channels: ``4x48``."""
+    if not isinstance(text, str):
+        return text
     match = re.fullmatch(r"(\d+)x(\d+)", text)
     if match is None:
         raise ConfigError(f"a network must be written blocks x channels, like 4x48, got {text!r}")

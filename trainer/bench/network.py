@@ -2,15 +2,16 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.errors import ConfigError
 from engine.evaluator import Evaluator, Run
 from engine.process import cpu_count
 from engine.server import EvaluatorSpec
 from games.base import Game
-from trainer.bench.common import fresh_model, refuse_debug_build
+from trainer.bench.common import as_game, as_network, fresh_model, refuse_debug_build
 from trainer.bench.rates import BackendProcess, EvaluatorMaker
 from trainer.config import NetworkConfig
 
@@ -69,20 +70,22 @@ class _PlainEvaluator:
 
 
 def net(
-    game: Game,
-    network: NetworkConfig,
+    game: Game | str = "connect4",
+    network: NetworkConfig | str = "4x48",
     *,
     batches: Sequence[int] = (1, 8, 64, 256),
     streams: Sequence[int] = (1, 2),
     seconds: float = 0.5,
     device: str = "auto",
-) -> NetFigures:
-    """Time an untrained network in every back end, each in a process of its own.
+) -> dict[str, Any]:
+    """Time an untrained network in every back end, each in a process of its own: `NetFigures`.
 
     Parameters
     ----------
+    game
+        A game or its name.
     network
-        Its shape.
+        Its shape, or blocks x channels.
     batches
         Rows of a stream's batch.
     streams
@@ -93,6 +96,7 @@ def net(
         Of the engine's own back end.
     """
     refuse_debug_build()
+    game, network = as_game(game), as_network(network)
     if not batches or min(batches) < 1 or not streams or min(streams) < 1 or seconds <= 0:
         raise ConfigError(
             f"batches and streams must be >= 1 and seconds > 0, got {batches}, {streams}, {seconds}"
@@ -109,6 +113,5 @@ def net(
             with BackendProcess(game, maker, num, max(batches)) as backend:
                 name = backend.name + (f" x{num}" if isinstance(maker, EvaluatorSpec) else "")
                 rates[name] = {batch: backend.rows_per_s(batch, seconds) for batch in batches}
-    return NetFigures(
-        game=game.name, network=f"{network.blocks}x{network.channels}", rows_per_s=rates
-    )
+    shape = f"{network.blocks}x{network.channels}"
+    return asdict(NetFigures(game=game.name, network=shape, rows_per_s=rates))

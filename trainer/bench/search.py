@@ -3,16 +3,16 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
-
-from engine.local import LocalUniform
-from engine.search import Search
+from typing import Any
 
 from engine.config import SearchConfig
 from engine.errors import ConfigError
+from engine.local import LocalUniform
+from engine.search import Search
 from games.base import Game, GameState
-from trainer.bench.common import refuse_debug_build
+from trainer.bench.common import as_game, refuse_debug_build
 
 __all__ = ["TreeFigures", "tree"]
 
@@ -38,11 +38,16 @@ class TreeFigures:
     """Of the arena, its edges included."""
 
 
-def tree(game: Game, *, simulations: int = 800, seconds: float = 3.0, seed: int = 0) -> TreeFigures:
-    """Search whole games with the uniform evaluator, each move drawn by its visits.
+def tree(
+    game: Game | str = "connect4", *, simulations: int = 800, seconds: float = 3.0, seed: int = 0
+) -> dict[str, Any]:
+    """Search whole games with the uniform evaluator, each move drawn by its visits:
+    `TreeFigures`.
 
     Parameters
     ----------
+    game
+        A game or its name.
     simulations
         Per move, each from a fresh tree.
     seconds
@@ -51,6 +56,7 @@ def tree(game: Game, *, simulations: int = 800, seconds: float = 3.0, seed: int 
         Of the moves drawn; the uniform search itself draws nothing.
     """
     refuse_debug_build()
+    game = as_game(game)
     if simulations < 1 or seconds <= 0:
         raise ConfigError(
             f"simulations must be >= 1 and seconds > 0, got {simulations} and {seconds}"
@@ -81,7 +87,7 @@ def tree(game: Game, *, simulations: int = 800, seconds: float = 3.0, seed: int 
         if state.is_terminal():
             finished += 1
             state = game.initial_state()
-    return TreeFigures(
+    figures = TreeFigures(
         game=game.name,
         simulations=simulations,
         simulations_per_s=(search.num_simulations - before) / spent,
@@ -91,6 +97,7 @@ def tree(game: Game, *, simulations: int = 800, seconds: float = 3.0, seed: int 
         nodes=start_nodes,
         bytes_per_node=search.num_bytes / nodes,
     )
+    return asdict(figures)
 
 
 def _repeat(once: Callable[[], float], seconds: float) -> list[float]:

@@ -2,9 +2,11 @@
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
@@ -13,19 +15,21 @@ from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.server import EvaluatorSpec
 from games.base import Game
-from trainer.bench.common import fresh_model, refuse_debug_build
+from trainer.bench.common import as_game, as_network, fresh_model, refuse_debug_build
 from trainer.bench.rates import BackendProcess
 from trainer.config import NetworkConfig
 
 __all__ = ["PipelineFigures", "pipeline"]
 
 REPEATS = 5
-WARM_UP_S = 1.0
+WARM_UP_MOVES = 2  # of every game: then the games are no longer in step
+SETTLE_S = 0.2  # waits that began in a pause are over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineFigures:
-    """Figures of `pipeline`. Rates are medians over the turns."""
+    """Figures of `pipeline`. The rates of rows and simulations are medians over the turns; the
+    others are over all of them, since games move in waves."""
 
     game: str
     network: str
@@ -40,7 +44,7 @@ class PipelineFigures:
     backend_rows_per_s: float
     """Rows that the same back end evaluates alone: as many streams, batches of `max_batch`."""
     efficiency: float
-    """The median over the turns of the one rate by the other."""
+    """The median over the turns of self-play's rate by the back end's around it."""
     mean_batch: float
     """Rows of a batch."""
     simulations_per_s: float
@@ -55,8 +59,8 @@ class PipelineFigures:
 
 
 def pipeline(
-    game: Game,
-    network: NetworkConfig,
+    game: Game | str = "connect4",
+    network: NetworkConfig | str = "4x48",
     *,
     simulations: int = 100,
     seconds: float = 10.0,
@@ -67,17 +71,20 @@ def pipeline(
     evaluator: str = "torch",
     device: str = "auto",
     seed: int = 0,
-) -> PipelineFigures:
-    """Play with an untrained network, in turns with its back end alone.
+) -> dict[str, Any]:
+    """Play with an untrained network, in turns with its back end alone: `PipelineFigures`.
 
     Parameters
     ----------
+    game
+        A game or its name.
     network
-        Its shape.
+        Its shape, or blocks x channels.
     simulations
         Per move.
     seconds
-        Time to measure self-play, in five turns; the back end alone takes half as long.
+        Time to measure self-play, in five turns; the back end alone takes half as long. Before
+        it, the games make two moves each, or play for `seconds`.
     games_per_worker, streams, max_batch, workers
         As in a run's ``[selfplay]``.
     evaluator
@@ -88,6 +95,7 @@ def pipeline(
         Of the games.
     """
     refuse_debug_build()
+    game, network = as_game(game), as_network(network)
     if seconds <= 0:
         raise ConfigError(f"seconds must be > 0, got {seconds}")
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
@@ -107,16 +115,17 @@ def pipeline(
             Pool(game, [player], [spec], config, seed=seed) as pool,
         ):
             pool.wait_ready()
-            _play(pool, min(WARM_UP_S, seconds / REPEATS))
-            turns, alone = [], []
+            _warm_up(pool, WARM_UP_MOVES * games_per_worker * workers, seconds)
+            turns, alone = [], [_alone(pool, backend, max_batch, seconds / REPEATS / 2)]
             for _ in range(REPEATS):
-                with pool.paused():
-                    alone.append(backend.rows_per_s(max_batch, seconds / REPEATS / 2))
                 turns.append(_play(pool, seconds / REPEATS))
+                alone.append(_alone(pool, backend, max_batch, seconds / REPEATS / 2))
             name = backend.name
     rows = [turn["evaluations"] for turn in turns]
-    batches = sum(turn["batches"] for turn in turns)
-    return PipelineFigures(
+    around = [(a + b) / 2 for a, b in pairwise(alone)]
+    total = {name: sum(turn[name] for turn in turns) for name in turns[0]}
+    batches = max(total["batches"], 1e-9)
+    figures = PipelineFigures(
         game=game.name,
         network=f"{network.blocks}x{network.channels}",
         backend=name,
@@ -127,19 +136,37 @@ def pipeline(
         simulations=simulations,
         rows_per_s=median(rows),
         backend_rows_per_s=median(alone),
-        efficiency=median(a / b for a, b in zip(rows, alone, strict=True)),
-        mean_batch=sum(rows) / batches if batches else 0.0,
+        efficiency=median(a / b for a, b in zip(rows, around, strict=True)),
+        mean_batch=total["evaluations"] / batches,
         simulations_per_s=median(turn["simulations"] for turn in turns),
-        positions_per_s=median(turn["plies"] for turn in turns),
-        games_per_s=sum(turn["games"] for turn in turns) / REPEATS,
-        queue_delay_us=sum(t["queue_ns"] for t in turns) / batches * 1e-3 if batches else 0.0,
-        worker_wait=median(turn["wait_ns"] for turn in turns) * 1e-9 / workers,
+        positions_per_s=total["plies"] / REPEATS,
+        games_per_s=total["games"] / REPEATS,
+        queue_delay_us=total["queue_ns"] / batches * 1e-3,
+        worker_wait=total["wait_ns"] * 1e-9 / workers / REPEATS,
     )
+    return asdict(figures)
+
+
+def _alone(pool: Pool, backend: BackendProcess, batch: int, seconds: float) -> float:
+    """Rows/s of the back end while self-play waits."""
+    with pool.paused():
+        return backend.rows_per_s(batch, seconds)
+
+
+def _warm_up(pool: Pool, moves: int, at_most_s: float) -> None:
+    """Play `moves` moves in all."""
+    deadline = time.perf_counter() + at_most_s
+    while time.perf_counter() < deadline:
+        pool.watch()
+        pool.release(pool.finished(0.1))
+        if sum(counters["plies"] for counters in pool.counters().values()) >= moves:
+            return
 
 
 def _play(pool: Pool, seconds: float) -> dict[str, float]:
-    """Self-play for `seconds`: the counters' rates. The inference process gives `evaluations`,
-    `batches` and `queue_ns`, the workers together the others."""
+    """Self-play for `seconds` after a moment to settle: the counters' rates. The inference
+    process gives `evaluations`, `batches` and `queue_ns`, the workers together the others."""
+    time.sleep(SETTLE_S)
     before, start = pool.counters(), time.perf_counter()
     while (left := start + seconds - time.perf_counter()) > 0:
         pool.watch()

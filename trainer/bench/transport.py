@@ -3,16 +3,15 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from engine.segment import Segment, SegmentSpec
-
-from engine.errors import PoolError
+from engine.errors import ConfigError, PoolError
 from engine.pool import SegmentHandle
 from engine.process import spawn
 from engine.ringbench import bare_loop, server_loop, worker_loop
+from engine.segment import Segment, SegmentSpec
 from trainer.bench.common import refuse_debug_build
 
 __all__ = ["RingFigures", "ring"]
@@ -44,8 +43,8 @@ class RingFigures:
     """Of each row; all are written, read and checked."""
 
 
-def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> RingFigures:
-    """Measure the ring between this process and another one.
+def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> dict[str, Any]:
+    """Measure the ring between this process and another one: `RingFigures`.
 
     Parameters
     ----------
@@ -55,6 +54,11 @@ def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> RingFigures:
         Bytes of an observation, a multiple of 8.
     """
     refuse_debug_build()
+    if seconds <= 0 or observation_bytes < 8 or observation_bytes % 8:
+        raise ConfigError(
+            "seconds must be > 0 and observation_bytes a multiple of 8, got "
+            f"{seconds} and {observation_bytes}"
+        )
     spec = SegmentSpec(
         num_workers=1,
         num_models=1,
@@ -92,7 +96,7 @@ def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> RingFigures:
     stream = measure("ring", SPIN_US, 64 * 256, worker(64, 256, SPIN_US, 2))
     bare_awake = measure("bare", SPIN_US, 2000, bare(2000, False))
     bare_asleep = measure("bare", 0.0, 100, bare(100, True))
-    return RingFigures(
+    figures = RingFigures(
         round_trip_us=median(awake) * 1e-3,
         round_trip_asleep_us=median(asleep) * 1e-3,
         rows_per_s=1e9 / median(stream),
@@ -101,6 +105,7 @@ def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> RingFigures:
         best_round_trip_us=min(awake) * 1e-3,
         observation_bytes=observation_bytes,
     )
+    return asdict(figures)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,48 @@
+from typing import Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.config import SearchConfig
+from engine.evaluator import Evaluator
+from games.base import Game, GameState
+
+class Candidate(TypedDict):
+    action: int
+    visits: int
+    prior: float
+    value: float | None
+
+class LocalEvaluator: ...
+
+class Search:
+    game: Game
+    config: SearchConfig
+    num_simulations: int
+    num_full_stops: int
+    def __new__(
+        cls,
+        game: Game,
+        config: SearchConfig,
+        node_capacity: int | None = None,
+        spare: Search | None = None,
+    ) -> Search: ...
+    @property
+    def value(self) -> float: ...
+    @property
+    def num_nodes(self) -> int: ...
+    @property
+    def num_bytes(self) -> int: ...
+    def set_state(self, state: GameState) -> None: ...
+    def play(self, action: int) -> None: ...
+    def run(
+        self,
+        evaluator: LocalEvaluator | Evaluator,
+        num_simulations: int | None = None,
+        *,
+        seed: int | None = None,
+    ) -> None: ...
+    def root_visits(self) -> npt.NDArray[np.int32]: ...
+    def candidates(self) -> list[Candidate]: ...
+    def principal_variation(self, max_length: int = 20) -> list[int]: ...
+    def dump(self) -> list[dict[str, Any]]: ...

@@ -1,0 +1,38 @@
+"""Self-play through workers, rings and network, beside the network's own best rate."""
+
+import argparse
+from typing import Any
+
+from common import run
+from trainer import bench
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--game", default="connect4")
+    parser.add_argument("--network", default="4x48", help="blocks x channels")
+    parser.add_argument("--simulations", type=int, default=100, help="per move")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of self-play each time")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--games-per-worker", type=int, default=512)
+    parser.add_argument("--streams", type=int, default=2)
+    parser.add_argument("--max-batch", type=int, default=256)
+    parser.add_argument("--evaluator", default="torch", help="torch, or uniform: no network")
+
+
+def measure(args: argparse.Namespace) -> dict[str, Any]:
+    """Self-play through workers, rings and network, beside the network's own best rate."""
+    return bench.pipeline(
+        args.game,
+        args.network,
+        simulations=args.simulations,
+        seconds=args.seconds,
+        workers=args.workers,
+        games_per_worker=args.games_per_worker,
+        streams=args.streams,
+        max_batch=args.max_batch,
+        evaluator=args.evaluator,
+    )
+
+
+if __name__ == "__main__":
+    run("pipeline", measure, options)

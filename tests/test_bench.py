@@ -1,0 +1,117 @@
+"""The benchmarks run with tiny settings and promise these fields; no clock is judged here."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+from engine import build_info
+from engine.errors import ConfigError
+from trainer import bench
+from trainer.bench.common import as_network
+from trainer.bench.rates import BackendProcess
+
+release_only = pytest.mark.skipif(build_info.DEBUG, reason="benchmarks refuse the debug build")
+
+
+def positive(figures: dict[str, Any], *names: str) -> None:
+    json.dumps(figures)
+    for name in names:
+        assert math.isfinite(figures[name]) and figures[name] > 0, name
+
+
+@release_only
+def test_tree_gives_its_figures() -> None:
+    figures = bench.tree("tictactoe", simulations=20, seconds=0.05)
+    positive(figures, "simulations_per_s", "start_position_simulations_per_s", "moves")
+    positive(figures, "nodes", "bytes_per_node")
+    assert figures["nodes"] <= 21
+
+
+@release_only
+def test_ring_gives_its_figures() -> None:
+    figures = bench.ring(seconds=0.05, observation_bytes=64)
+    positive(figures, "round_trip_us", "round_trip_asleep_us", "rows_per_s")
+    positive(figures, "bare_round_trip_us", "bare_round_trip_asleep_us")
+    assert figures["best_round_trip_us"] <= figures["round_trip_us"]
+
+
+@release_only
+def test_net_gives_a_rate_for_each_back_end_and_batch() -> None:
+    figures = bench.net("tictactoe", "1x8", batches=(1, 4), streams=(2,), seconds=0.01)
+    assert "torch cpu fp32 plain" in figures["rows_per_s"]
+    assert any(name.endswith(" x2") for name in figures["rows_per_s"])
+    for rates in figures["rows_per_s"].values():
+        assert sorted(rates) == [1, 4]
+        assert all(rate > 0 for rate in rates.values())
+    json.dumps(figures)
+
+
+@release_only
+@pytest.mark.parametrize("evaluator", ["torch", "uniform"])
+def test_pipeline_gives_its_figures(evaluator: str) -> None:
+    figures = bench.pipeline(
+        "tictactoe",
+        "1x8",
+        simulations=8,
+        seconds=0.2,
+        games_per_worker=8,
+        max_batch=4,
+        evaluator=evaluator,
+    )
+    positive(figures, "rows_per_s", "backend_rows_per_s", "efficiency", "mean_batch")
+    positive(figures, "simulations_per_s", "positions_per_s", "queue_delay_us")
+    assert figures["games_per_s"] >= 0
+    assert figures["mean_batch"] <= 4
+    assert figures["backend"].startswith(evaluator)
+
+
+def test_debug_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_info, "DEBUG", True)
+    for measure in (bench.tree, bench.ring, bench.net, bench.pipeline):
+        with pytest.raises(ConfigError, match="release build"):
+            measure()
+
+
+@release_only
+@pytest.mark.parametrize(
+    ("measure", "options"),
+    [
+        (bench.tree, {"simulations": 0}),
+        (bench.ring, {"observation_bytes": 12}),
+        (bench.net, {"batches": ()}),
+        (bench.pipeline, {"seconds": 0}),
+    ],
+)
+def test_impossible_settings_are_named(measure: Any, options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        measure(**options)
+
+
+def test_network_is_blocks_by_channels() -> None:
+    assert (as_network("5x64").blocks, as_network("5x64").channels) == (5, 64)
+    with pytest.raises(ConfigError, match="like 4x48"):
+        as_network("5,64")
+
+
+class Broken:
+    """Makes no evaluator."""
+
+    def make(self, game: Any, max_batch: int) -> Any:
+        raise SystemExit(3)
+
+
+def test_back_end_that_dies_is_an_error_and_no_wait() -> None:
+    from engine.errors import PoolError
+    from games import make
+
+    with pytest.raises(PoolError, match="exit code 3"):
+        BackendProcess(make("tictactoe"), Broken(), 1, 4)
+
+
+def test_machine_names_commit_and_flavour() -> None:
+    where = bench.machine()
+    assert where["cores"] >= 1
+    assert where["flavour"] in ("debug", "release")
+    json.dumps(where)
