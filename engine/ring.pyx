@@ -6,8 +6,7 @@ and rings only if somebody is announced. The fences order each side's store befo
 one of the two always sees the other; a bell rung before the sleeper read it means a change that
 its last look sees. A wake-up cannot be lost.
 
-Awake sides leave the bell alone: they spin on the very words that the other side writes anyway,
-which saves two transfers of a cache line and an atomic addition each way.
+Awake sides leave the bells alone and spin on the words that the other side writes anyway.
 
 References
 ----------

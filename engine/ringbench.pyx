@@ -20,7 +20,7 @@ from engine.errors import RingError
 __all__ = ["bare_loop", "server_loop", "worker_loop"]
 
 cdef int64_t NAP_NS = 100_000_000      # between two looks at the stop word
-cdef int LONG_SPIN = 1 << 16           # looks after which the other side must be off its core
+cdef int LONG_SPIN = 1 << 12           # looks after which the other side must be off its core
 cdef int64_t SHORT_NAP_NS = 50_000     # to leave it this one
 
 

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from common import run
+from profiling.common import run
 from trainer import bench
 
 
@@ -15,7 +15,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=0.5, help="of each figure")
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> Any:
     """The network alone: rows/s by back end and batch."""
     return bench.net(
         args.game, args.network, batches=args.batches, streams=args.streams, seconds=args.seconds

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from common import run
+from profiling.common import run
 from trainer import bench
 
 
@@ -19,7 +19,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--evaluator", default="torch", help="torch, or uniform: no network")
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> Any:
     """Self-play through workers, rings and network, beside the network's own best rate."""
     return bench.pipeline(
         args.game,

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from common import run
+from profiling.common import run
 from trainer import bench
 
 
@@ -12,7 +12,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> Any:
     """The ring alone: round trips and rows/s between two processes."""
     return bench.ring(seconds=args.seconds, observation_bytes=args.observation_bytes)
 

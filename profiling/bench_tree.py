@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from common import run
+from profiling.common import run
 from trainer import bench
 
 
@@ -14,7 +14,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0)
 
 
-def measure(args: argparse.Namespace) -> dict[str, Any]:
+def measure(args: argparse.Namespace) -> Any:
     """The tree search alone: simulations/s on one core with the uniform evaluator."""
     return bench.tree(args.game, simulations=args.simulations, seconds=args.seconds, seed=args.seed)
 

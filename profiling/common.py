@@ -1,6 +1,7 @@
 """Repeat a measurement, show its least, median and greatest figure, and keep a record."""
 
 import argparse
+import dataclasses
 import datetime
 import json
 from collections.abc import Callable
@@ -18,7 +19,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def run(
     name: str,
-    measure: Callable[[argparse.Namespace], dict[str, Any]],
+    measure: Callable[[argparse.Namespace], Any],
     options: Callable[[argparse.ArgumentParser], None] = lambda _: None,
 ) -> None:
     """Parse the command line, measure `--repeats` times after one warm-up, report.
@@ -28,7 +29,7 @@ def run(
     name
         Of the benchmark and its records.
     measure
-        One measurement, from the parsed options to its figures.
+        One measurement, from the parsed options to its figures, a dataclass.
     options
         Adds the benchmark's own options to the parser.
     """
@@ -42,7 +43,7 @@ def run(
     before = machine()
     repeats = []
     for k in range(args.repeats + 1):
-        figures = flat(measure(args))
+        figures = flat(dataclasses.asdict(measure(args)))
         if k:  # the first one warms up caches, clocks and page tables
             repeats.append(figures)
             console.print(f"[dim]{name}: {k} of {args.repeats}")

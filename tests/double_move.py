@@ -2,7 +2,14 @@
 
 One heap. A move takes one, two or three objects; who takes exactly two moves again. Who takes the
 last object wins.
+
+Options for tests of processes: a `faulty` game raises at the first move; with `report`, the
+process that finishes a game writes its id and the names of its modules to that file.
 """
+
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +18,10 @@ from games import Game, GameState, IllegalActionError
 
 
 class DoubleMove(Game):
-    def __init__(self, size: int = 9, faulty: bool = False) -> None:
+    def __init__(self, size: int = 9, faulty: bool = False, report: str = "") -> None:
         super().__init__(
             "double_move",
-            options={"size": size, "faulty": faulty},
+            options={"size": size, "faulty": faulty, "report": report},
             num_actions=3,
             board_shape=(1, size),
             num_planes=1,
@@ -51,6 +58,9 @@ class DoubleMoveState(GameState):
         self.heap -= action + 1
         if self.heap == 0:
             self.winner = self.player
+            if self.game.options["report"]:
+                names = "\n".join([str(os.getpid()), *sys.modules])
+                Path(self.game.options["report"]).write_text(names)
         if action != 1:
             self.player = 1 - self.player
 

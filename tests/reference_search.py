@@ -20,6 +20,7 @@ from engine.evaluator import Run
 from games import GameState
 
 F = np.float32
+ZERO = F(0.0)
 _libm = ctypes.CDLL(ctypes.util.find_library("m"))
 _libm.expf.restype, _libm.expf.argtypes = ctypes.c_float, [ctypes.c_float]
 
@@ -81,8 +82,8 @@ class Node:
     visits: dict[int, int] = field(default_factory=dict)  # in the order of the first visits
     value_sum: dict[int, np.float32] = field(default_factory=dict)
     children: dict[int, "Node"] = field(default_factory=dict)
-    value_total: np.float32 = F(0.0)
-    value: np.float32 = F(0.0)
+    value_total: np.float32 = ZERO
+    value: np.float32 = ZERO
     is_waiting: bool = True
 
     @property

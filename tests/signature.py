@@ -13,11 +13,12 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from reference_search import HashEvaluator
+
 import games
 from engine.config import SearchConfig
 from engine.local import LocalRollout, LocalUniform
 from engine.search import Search
-from reference_search import HashEvaluator
 
 DATA = Path(__file__).resolve().parent / "data"
 GOLDEN = {
@@ -32,6 +33,10 @@ def golden_tree(name: str) -> list[dict[str, Any]]:
     search = Search(games.make(name), SearchConfig())
     search.run(HashEvaluator(), options["num_simulations"], seed=options["seed"])
     return search.dump()
+
+
+def edge_shape(edge: dict[str, Any]) -> tuple[int, int, int]:
+    return edge["action"], edge["visits"], edge["child"]
 
 
 def signature() -> int:
@@ -49,9 +54,7 @@ def signature() -> int:
             for ply in range(5):
                 search.run(evaluator, seed=ply if ply % 2 else None)
                 shape = [
-                    (node["player"], node["status"])
-                    + tuple((e["action"], e["visits"], e["child"]) for e in node["edges"])
-                    for node in search.dump()
+                    (n["player"], n["status"], *map(edge_shape, n["edges"])) for n in search.dump()
                 ]
                 crc = zlib.crc32(repr(shape).encode(), crc)
                 search.play(search.candidates()[0]["action"])

@@ -1,5 +1,6 @@
 """The benchmarks run with tiny settings and promise these fields; no clock is judged here."""
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -9,10 +10,14 @@ import pytest
 from engine import build_info
 from engine.errors import ConfigError
 from trainer import bench
-from trainer.bench.common import as_network
 from trainer.bench.rates import BackendProcess
 
 release_only = pytest.mark.skipif(build_info.DEBUG, reason="benchmarks refuse the debug build")
+
+
+def figures_of(figures: Any) -> dict[str, Any]:
+    """As `ringzero bench --json` writes them."""
+    return dataclasses.asdict(figures)
 
 
 def positive(figures: dict[str, Any], *names: str) -> None:
@@ -23,7 +28,7 @@ def positive(figures: dict[str, Any], *names: str) -> None:
 
 @release_only
 def test_tree_gives_its_figures() -> None:
-    figures = bench.tree("tictactoe", simulations=20, seconds=0.05)
+    figures = figures_of(bench.tree("tictactoe", simulations=20, seconds=0.05))
     positive(figures, "simulations_per_s", "start_position_simulations_per_s", "moves")
     positive(figures, "nodes", "bytes_per_node")
     assert figures["nodes"] <= 21
@@ -31,7 +36,7 @@ def test_tree_gives_its_figures() -> None:
 
 @release_only
 def test_ring_gives_its_figures() -> None:
-    figures = bench.ring(seconds=0.05, observation_bytes=64)
+    figures = figures_of(bench.ring(seconds=0.05, observation_bytes=64))
     positive(figures, "round_trip_us", "round_trip_asleep_us", "rows_per_s")
     positive(figures, "bare_round_trip_us", "bare_round_trip_asleep_us")
     assert figures["best_round_trip_us"] <= figures["round_trip_us"]
@@ -39,7 +44,7 @@ def test_ring_gives_its_figures() -> None:
 
 @release_only
 def test_net_gives_a_rate_for_each_back_end_and_batch() -> None:
-    figures = bench.net("tictactoe", "1x8", batches=(1, 4), streams=(2,), seconds=0.01)
+    figures = figures_of(bench.net("tictactoe", "1x8", batches=(1, 4), streams=(2,), seconds=0.01))
     assert "torch cpu fp32 plain" in figures["rows_per_s"]
     assert any(name.endswith(" x2") for name in figures["rows_per_s"])
     for rates in figures["rows_per_s"].values():
@@ -51,14 +56,16 @@ def test_net_gives_a_rate_for_each_back_end_and_batch() -> None:
 @release_only
 @pytest.mark.parametrize("evaluator", ["torch", "uniform"])
 def test_pipeline_gives_its_figures(evaluator: str) -> None:
-    figures = bench.pipeline(
-        "tictactoe",
-        "1x8",
-        simulations=8,
-        seconds=0.2,
-        games_per_worker=8,
-        max_batch=4,
-        evaluator=evaluator,
+    figures = figures_of(
+        bench.pipeline(
+            "tictactoe",
+            "1x8",
+            simulations=8,
+            seconds=0.2,
+            games_per_worker=8,
+            max_batch=4,
+            evaluator=evaluator,
+        )
     )
     positive(figures, "rows_per_s", "backend_rows_per_s", "efficiency", "mean_batch")
     positive(figures, "simulations_per_s", "positions_per_s", "queue_delay_us")
@@ -90,9 +97,9 @@ def test_impossible_settings_are_named(measure: Any, options: dict[str, Any]) ->
 
 
 def test_network_is_blocks_by_channels() -> None:
-    assert (as_network("5x64").blocks, as_network("5x64").channels) == (5, 64)
+    assert (bench.network_config("5x64").blocks, bench.network_config("5x64").channels) == (5, 64)
     with pytest.raises(ConfigError, match="like 4x48"):
-        as_network("5,64")
+        bench.network_config("5,64")
 
 
 class Broken:

@@ -37,7 +37,7 @@ def test_a_value_out_of_range_is_refused(name: str, value: Any, expected: str) -
 
 
 def test_a_player_of_unknown_kind_or_model_is_refused() -> None:
-    with pytest.raises(ConfigError, match="kind must be one of network, .*, got 'human'"):
+    with pytest.raises(ConfigError, match=r"kind must be one of network, .*, got 'human'"):
         PlayerSpec(kind="human")
     with pytest.raises(ConfigError, match="model must be >= 0, got -1"):
         PlayerSpec(model=-1)

@@ -380,7 +380,13 @@ def test_two_processes_exchange_rows_without_a_wrong_bit(
     child = spawn("ring-stress", serve_in_child, args, None)
     try:
         elapsed_ns = worker_loop(
-            segment, 0, 0, rounds, rows, rounds_in_flight=in_flight, spin_us=spin_us,
+            segment,
+            0,
+            0,
+            rounds,
+            rows,
+            rounds_in_flight=in_flight,
+            spin_us=spin_us,
             timeout_s=TIMEOUT_S,
         )
         assert elapsed_ns > 0

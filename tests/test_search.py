@@ -8,16 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import games
 import signature
-from engine.config import SearchConfig
-from engine.errors import EvaluatorError
-from engine.evaluator import Run
-from engine.local import LocalRollout, LocalUniform
-from engine.search import Search
-from engine.testing import draw
-from games import Game, GameState, IllegalActionError
 from reference_search import (
     HashEvaluator,
     Node,
@@ -25,6 +16,15 @@ from reference_search import (
     hash_evaluation,
     uniform_evaluation,
 )
+
+import games
+from engine.config import SearchConfig
+from engine.errors import EvaluatorError
+from engine.evaluator import Run
+from engine.local import LocalRollout, LocalUniform
+from engine.search import Search
+from engine.testing import draw
+from games import Game, GameState, IllegalActionError
 
 DATA = Path(__file__).resolve().parent / "data"
 NOISE = 2  # PURPOSE_NOISE of engine/rng.pxd
@@ -42,9 +42,7 @@ def position(game: Game, actions: Sequence[int]) -> GameState:
     return state
 
 
-def pair(
-    kind: str, state: GameState, config: SearchConfig
-) -> tuple[Search, Any, ReferenceSearch]:
+def pair(kind: str, state: GameState, config: SearchConfig) -> tuple[Search, Any, ReferenceSearch]:
     """A search of `state`, its evaluator, and the reference."""
     search = Search(state.game, config)
     search.set_state(state)
@@ -316,7 +314,8 @@ def test_a_win_in_one_is_found() -> None:
             search.set_state(position(game, actions))
             search.run(evaluator)
             winning = [
-                a for a in position(game, actions).get_legal_actions()
+                a
+                for a in position(game, actions).get_legal_actions()
                 if wins(position(game, [*actions, a]))
             ]
             assert best in winning

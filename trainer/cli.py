@@ -5,6 +5,7 @@ that cannot be used; 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 import json
+import math
 import os
 import re
 import signal
@@ -43,6 +44,9 @@ Precision = Annotated[str, Parameter(help="auto, fp32 or bf16.")]
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
     args = list(sys.argv[1:] if argv is None else argv)
+    # OpenMP reads it when torch loads. Threads that spin for each other make training many times
+    # slower as soon as anything else wants a core.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args, overrides = split_overrides(args)
         if overrides and args[:1] not in (["train"], ["selfplay"]):
@@ -106,7 +110,16 @@ def _help_hint(args: list[str]) -> str:
 
 
 def _print_json(data: dict[str, Any]) -> None:
-    print(json.dumps(data, default=float))
+    print(json.dumps(_finite(data), default=float, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """`value` with null for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _console() -> Any:
@@ -337,6 +350,7 @@ def evaluate(
     who = contestant(player, max(1, simulations))
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
+    report: dict[str, Any] | None
     if simulations == 0 and who.model is not None:
         report = grade_policy(who.model, rules, known, precision)
     else:
@@ -345,6 +359,7 @@ def evaluate(
                 who, rules, known, seed=seed, device=device, precision=precision,
                 on_progress=advance,
             )  # fmt: skip
+            assert report is not None  # nothing here gives up
     report = {"player": who.name, "game": rules.name, "simulations": simulations, **report}
     if as_json:
         _print_json(report)

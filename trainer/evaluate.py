@@ -104,12 +104,17 @@ def grade(
     seed: int = 0,
     device: str = "auto",
     precision: str = "auto",
-    on_progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
+    on_progress: Callable[[int], bool | None] | None = None,
+) -> dict[str, Any] | None:
     """How often the player is right.
 
     A network player with a search of 0 simulations (see `policy_moves`) is not made here; the
     command line takes that path for ``--simulations 0``.
+
+    Parameters
+    ----------
+    on_progress
+        Called with the count of positions done; a true answer gives up, and there is no report.
 
     Returns
     -------
@@ -117,8 +122,8 @@ def grade(
     the best score or keeps the outcome; ``value_sign``, share of decided positions whose search
     value is on the right side; ``by_ply``, the shares by plies played.
     """
-    moves, values = _searched(player, game, positions, seed, device, precision, on_progress)
-    return _report(positions, moves, values)
+    found = _searched(player, game, positions, seed, device, precision, on_progress)
+    return None if found is None else _report(positions, *found)
 
 
 def grade_policy(
@@ -155,8 +160,8 @@ def _searched(
     seed: int,
     device: str,
     precision: str,
-    on_progress: Callable[[int], None] | None,
-) -> tuple[list[int], list[float]]:
+    on_progress: Callable[[int], bool | None] | None,
+) -> tuple[list[int], list[float]] | None:
     """The move and the search's value in every position: games of one ply."""
     num, workers = len(positions), 1 if player.model else cpu_count()
     config = PoolConfig(
@@ -179,8 +184,8 @@ def _searched(
         for done, record in enumerate(pool.games(), 1):
             moves[record.number] = int(record.actions[-1])
             values[record.number] = float(record.root_values[-1])
-            if on_progress is not None:
-                on_progress(done)
+            if on_progress is not None and on_progress(done):
+                return None
     return moves, values
 
 

@@ -107,8 +107,11 @@ class Trainer:
             value_mix=learner.value_mix,
         )
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
+        known = config.evaluation.positions
+        self._positions = read_positions(known, self.game) if known else []
         self.generation = 0
         self._signal = 0
+        self._told = False  # that it is stopping
         self._spent_before = 0.0
         self._losses: list[Losses] = []
         self._strength: list[Strength] = []
@@ -139,7 +142,8 @@ class Trainer:
         self.window.fill(self.store)
         self.held_out.fill(self.store, validation=True)
         for row in self.store.generations():
-            self._losses.append(Losses(**row["losses"]))
+            if row["generation"] <= self.generation:  # one without its checkpoint comes again
+                self._losses.append(Losses(**row["losses"]))
         for row in self.store.matches():
             if "strength" in row:
                 self._strength.append(Strength(**row["strength"]))
@@ -204,10 +208,14 @@ class Trainer:
         budget = self.config.budget
         return bool(
             self._signal
-            or self.elapsed_s >= budget.max_time_s - self._reserve_s
+            or self._out_of_time
             or (budget.max_games and self._num_games >= budget.max_games)
             or (budget.max_generations and self.generation >= budget.max_generations)
         )
+
+    @property
+    def _out_of_time(self) -> bool:
+        return self.elapsed_s >= self.config.budget.max_time_s - self._reserve_s
 
     @property
     def _reserve_s(self) -> float:
@@ -307,7 +315,7 @@ class Trainer:
             self._collect(pool, timeout_s=0.0)
             self._show("training", done / steps)
             self.learner.set_progress(self._progress())
-            return bool(self._signal)
+            return bool(self._signal) or self._out_of_time
 
         self.learner.set_progress(self._progress())
         with pool.paused():
@@ -426,9 +434,17 @@ class Trainer:
                          elo=elo.elo, lo=elo.lo, hi=elo.hi),
                 result.as_json(),
             ))  # fmt: skip
-        if evaluation.positions:
-            positions = read_positions(evaluation.positions, self.game)
-            report = grade(player, self.game, positions)
+        if self._positions:
+            report = grade(
+                player,
+                self.game,
+                self._positions,
+                device=self.config.selfplay.device,
+                precision=self.config.selfplay.precision,
+                on_progress=lambda _: bool(self._signal),
+            )
+            if report is None:
+                return
             strength = Strength(
                 minutes=minutes, label="positions", score=report["outcome_perfect"]
             )
@@ -475,6 +491,9 @@ class Trainer:
         }
 
     def _show(self, phase: str, done: float = math.nan, *, force: bool = False) -> None:
+        if self._signal and not self._told:
+            self._told = True
+            self.display.message("stopping: saving a checkpoint (again: stop at once)")
         now = time.monotonic()
         if not force and now < self._next_display:
             return
@@ -523,10 +542,10 @@ class _signals:
             signal.signal(number, handler)
 
     def _received(self, number: int, frame: FrameType | None) -> None:
+        # Nothing is printed here: the loop may be in the middle of a line.
         if self._trainer._signal:
             raise KeyboardInterrupt
         self._trainer._signal = number
-        self._trainer.display.message("stopping: saving a checkpoint (again: stop at once)")
 
 
 def _resident(pids: list[int]) -> int:

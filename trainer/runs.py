@@ -16,12 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
+import games
 from engine.errors import ConfigError, StoreError
 from trainer.config import RunConfig, resolve, to_toml
 from trainer.files import write_atomically
 
 __all__ = ["RunFolder"]
 
+LOCK = "run.lock"
 FIXED = ("seed", "game", "network")
 """Sections that a resumed run cannot change."""
 
@@ -72,12 +74,15 @@ class RunFolder:
             has begun.
         """
         if not self.exists:
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and not (self.path.is_dir() and self._is_unused()):
                 raise StoreError(
                     f"{self.path} is not empty and holds no run (no config.toml); choose another "
                     "--run folder"
                 )
-            return resolve(preset, files, overrides)
+            config = resolve(preset, files, overrides)
+            # A game that does not exist is told before the folder does.
+            games.make(config.game.name, **config.game.options)
+            return config
         saved = resolve(str(self.config_path))
         wanted = resolve(preset)
         if (wanted.game.name, wanted.game.options) != (saved.game.name, saved.game.options):
@@ -95,6 +100,16 @@ class RunFolder:
                 )
         return config
 
+    def _is_unused(self) -> bool:
+        """True if nothing is here but what a trainer that died at once has left."""
+        return all(
+            path.name == LOCK or path in self._unfinished() for path in self.path.iterdir()
+        )
+
+    def _unfinished(self) -> list[Path]:
+        """Files that a trainer was writing when it died."""
+        return list(self.path.glob(".config.toml.*.tmp"))
+
     def save_config(self, config: RunConfig) -> None:
         """Keep the resolved configuration."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -102,7 +117,7 @@ class RunFolder:
 
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path / "run.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -115,6 +130,8 @@ class RunFolder:
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         self._lock = fd
+        for path in self._unfinished():
+            path.unlink()
         return self
 
     def __exit__(self, *error: object) -> None:

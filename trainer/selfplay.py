@@ -42,8 +42,13 @@ def play_games(
     selfplay = config.selfplay
     kind, evaluators = "uniform", []
     if model is not None:
+        from trainer.network import load_model  # imports torch
+
         kind = "network"
         path = find_model(Path(model))
+        own = rules.from_spec(load_model(path)[1].game)
+        if rules.spec(own) != rules.spec(game):
+            raise ConfigError(f"{model} plays {own!r}, not {game!r}; choose another model")
         evaluators = [
             EvaluatorSpec(path=str(path), device=selfplay.device, precision=selfplay.precision)
         ]

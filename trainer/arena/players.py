@@ -73,8 +73,9 @@ def contestant(text: str, num_simulations: int, base: SearchConfig | None = None
     if found:
         if int(found[1]) < 1:
             raise ConfigError(f"mcts needs a number of simulations >= 1, got {text!r}")
-        # sqrt(2) suits values in [-1, 1] without a policy (Kocsis and Szepesvari 2006).
-        search = SearchConfig(c_init=1.4142, fpu_reduction=0.0, root_fpu_reduction=0.0)
+        # Without a policy the search must explore more. Over 300 Connect Four games with 1000
+        # simulations, 2.5 stood +36 [+2, +69] Elo above 1.41, and 4.0 +20 [-14, +53].
+        search = SearchConfig(c_init=2.5, fpu_reduction=0.0, root_fpu_reduction=0.0)
         return Contestant(text, "rollout", match_search(int(found[1]), search))
     if not Path(text).exists():
         raise ConfigError(

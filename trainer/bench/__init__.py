@@ -4,7 +4,7 @@
 refuses a debug build, whose figures mean nothing.
 """
 
-from trainer.bench.common import machine, refuse_debug_build
+from trainer.bench.common import machine, network_config, refuse_debug_build
 from trainer.bench.network import NetFigures, net
 from trainer.bench.search import TreeFigures, tree
 from trainer.bench.selfplay import PipelineFigures, pipeline
@@ -17,6 +17,7 @@ __all__ = [
     "TreeFigures",
     "machine",
     "net",
+    "network_config",
     "pipeline",
     "refuse_debug_build",
     "ring",

@@ -18,7 +18,7 @@ from engine.process import cpu_count
 from games.base import Game
 from trainer.config import NetworkConfig
 
-__all__ = ["as_game", "as_network", "fresh_model", "machine", "refuse_debug_build"]
+__all__ = ["as_game", "fresh_model", "machine", "network_config", "refuse_debug_build"]
 
 
 def refuse_debug_build() -> None:
@@ -35,7 +35,7 @@ def as_game(game: Game | str) -> Game:
     return games.make(game) if isinstance(game, str) else game
 
 
-def as_network(text: NetworkConfig | str) -> NetworkConfig:
+def network_config(text: NetworkConfig | str) -> NetworkConfig:
     """The shape itself, or the one written as blocks x channels: ``4x48``."""
     if not isinstance(text, str):
         return text

@@ -2,16 +2,15 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.errors import ConfigError
 from engine.evaluator import Evaluator, Run
 from engine.process import cpu_count
 from engine.server import EvaluatorSpec
 from games.base import Game
-from trainer.bench.common import as_game, as_network, fresh_model, refuse_debug_build
+from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
 from trainer.bench.rates import BackendProcess, EvaluatorMaker
 from trainer.config import NetworkConfig
 
@@ -77,8 +76,8 @@ def net(
     streams: Sequence[int] = (1, 2),
     seconds: float = 0.5,
     device: str = "auto",
-) -> dict[str, Any]:
-    """Time an untrained network in every back end, each in a process of its own: `NetFigures`.
+) -> NetFigures:
+    """Time an untrained network in every back end, each in a process of its own.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def net(
         Of the engine's own back end.
     """
     refuse_debug_build()
-    game, network = as_game(game), as_network(network)
+    game, network = as_game(game), network_config(network)
     if not batches or min(batches) < 1 or not streams or min(streams) < 1 or seconds <= 0:
         raise ConfigError(
             f"batches and streams must be >= 1 and seconds > 0, got {batches}, {streams}, {seconds}"
@@ -114,4 +113,4 @@ def net(
                 name = backend.name + (f" x{num}" if isinstance(maker, EvaluatorSpec) else "")
                 rates[name] = {batch: backend.rows_per_s(batch, seconds) for batch in batches}
     shape = f"{network.blocks}x{network.channels}"
-    return asdict(NetFigures(game=game.name, network=shape, rows_per_s=rates))
+    return NetFigures(game=game.name, network=shape, rows_per_s=rates)

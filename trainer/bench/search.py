@@ -3,9 +3,8 @@
 import random
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from engine.config import SearchConfig
 from engine.errors import ConfigError
@@ -40,9 +39,8 @@ class TreeFigures:
 
 def tree(
     game: Game | str = "connect4", *, simulations: int = 800, seconds: float = 3.0, seed: int = 0
-) -> dict[str, Any]:
-    """Search whole games with the uniform evaluator, each move drawn by its visits:
-    `TreeFigures`.
+) -> TreeFigures:
+    """Search whole games with the uniform evaluator, each move drawn by its visits.
 
     Parameters
     ----------
@@ -87,7 +85,7 @@ def tree(
         if state.is_terminal():
             finished += 1
             state = game.initial_state()
-    figures = TreeFigures(
+    return TreeFigures(
         game=game.name,
         simulations=simulations,
         simulations_per_s=(search.num_simulations - before) / spent,
@@ -97,7 +95,6 @@ def tree(
         nodes=start_nodes,
         bytes_per_node=search.num_bytes / nodes,
     )
-    return asdict(figures)
 
 
 def _repeat(once: Callable[[], float], seconds: float) -> list[float]:

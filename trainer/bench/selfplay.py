@@ -2,11 +2,10 @@
 
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
@@ -15,7 +14,7 @@ from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.server import EvaluatorSpec
 from games.base import Game
-from trainer.bench.common import as_game, as_network, fresh_model, refuse_debug_build
+from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
 from trainer.bench.rates import BackendProcess
 from trainer.config import NetworkConfig
 
@@ -71,8 +70,8 @@ def pipeline(
     evaluator: str = "torch",
     device: str = "auto",
     seed: int = 0,
-) -> dict[str, Any]:
-    """Play with an untrained network, in turns with its back end alone: `PipelineFigures`.
+) -> PipelineFigures:
+    """Play with an untrained network, in turns with its back end alone.
 
     Parameters
     ----------
@@ -95,7 +94,7 @@ def pipeline(
         Of the games.
     """
     refuse_debug_build()
-    game, network = as_game(game), as_network(network)
+    game, network = as_game(game), network_config(network)
     if seconds <= 0:
         raise ConfigError(f"seconds must be > 0, got {seconds}")
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
@@ -125,7 +124,7 @@ def pipeline(
     around = [(a + b) / 2 for a, b in pairwise(alone)]
     total = {name: sum(turn[name] for turn in turns) for name in turns[0]}
     batches = max(total["batches"], 1e-9)
-    figures = PipelineFigures(
+    return PipelineFigures(
         game=game.name,
         network=f"{network.blocks}x{network.channels}",
         backend=name,
@@ -144,7 +143,6 @@ def pipeline(
         queue_delay_us=total["queue_ns"] / batches * 1e-3,
         worker_wait=total["wait_ns"] * 1e-9 / workers / REPEATS,
     )
-    return asdict(figures)
 
 
 def _alone(pool: Pool, backend: BackendProcess, batch: int, seconds: float) -> float:

@@ -1,9 +1,10 @@
 """What a ring costs: two processes that do nothing but hand rows back and forth."""
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -16,9 +17,8 @@ from trainer.bench.common import refuse_debug_build
 
 __all__ = ["RingFigures", "ring"]
 
-# Longer than any pause of an awake side. A side that the system took off its core for longer
-# finds the other one asleep, as it would in self-play.
-SPIN_US = 1000.0
+# Far longer than a round trip. A side that waits for longer sleeps: the other is off its core.
+SPIN_US = 50.0
 ENDLESS = 2**31
 
 
@@ -43,8 +43,10 @@ class RingFigures:
     """Of each row; all are written, read and checked."""
 
 
-def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> dict[str, Any]:
-    """Measure the ring between this process and another one: `RingFigures`.
+def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> RingFigures:
+    """Measure the ring between this process and another one.
+
+    Each has a core of its own where there are two; meanwhile the calling thread is bound to one.
 
     Parameters
     ----------
@@ -91,12 +93,12 @@ def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> dict[str, An
                 times.append(once(segment, len(times) + 1) / units)
         return times
 
-    awake = measure("ring", SPIN_US, 2000, worker(2000, 1, SPIN_US, 1))
+    awake = measure("ring", SPIN_US, 500, worker(500, 1, SPIN_US, 1))
     asleep = measure("ring", 0.0, 100, worker(100, 1, 0.0, 1))
     stream = measure("ring", SPIN_US, 64 * 256, worker(64, 256, SPIN_US, 2))
-    bare_awake = measure("bare", SPIN_US, 2000, bare(2000, False))
+    bare_awake = measure("bare", SPIN_US, 500, bare(500, False))
     bare_asleep = measure("bare", 0.0, 100, bare(100, True))
-    figures = RingFigures(
+    return RingFigures(
         round_trip_us=median(awake) * 1e-3,
         round_trip_asleep_us=median(asleep) * 1e-3,
         rows_per_s=1e9 / median(stream),
@@ -105,7 +107,6 @@ def ring(*, seconds: float = 2.0, observation_bytes: int = 1024) -> dict[str, An
         best_round_trip_us=min(awake) * 1e-3,
         observation_bytes=observation_bytes,
     )
-    return asdict(figures)
 
 
 @contextlib.contextmanager
@@ -113,10 +114,17 @@ def _peer(spec: SegmentSpec, kind: str, spin_us: float) -> Iterator[Segment]:
     """A new segment, and a process that answers on it."""
     segment = Segment(spec)
     handle: Any = SegmentHandle(segment.fd)
-    child = spawn("bench-ring", _answer, (handle, spec, kind, spin_us), None)
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    # Left alone, the system likes to put two that wake each other on one core.
+    theirs = cores[1] if len(cores) > 1 else None
+    child = spawn("bench-ring", _answer, (handle, spec, kind, spin_us, theirs), None)
+    if theirs is not None:
+        os.sched_setaffinity(0, cores[:1])
     try:
         yield segment
     finally:
+        if theirs is not None:
+            os.sched_setaffinity(0, cores)
         segment.stop()
         child.join(10)
         if child.is_alive():
@@ -128,8 +136,10 @@ def _peer(spec: SegmentSpec, kind: str, spin_us: float) -> Iterator[Segment]:
         raise PoolError(f"the benchmark's other process ended with exit code {code}")
 
 
-def _answer(fd: int, spec: SegmentSpec, kind: str, spin_us: float) -> None:
+def _answer(fd: int, spec: SegmentSpec, kind: str, spin_us: float, core: int | None) -> None:
     """What the other process runs."""
+    if core is not None:
+        os.sched_setaffinity(0, [core])
     segment = Segment(spec, fd)
     if kind == "bare":
         bare_loop(segment, True, ENDLESS, spin_us == 0)
