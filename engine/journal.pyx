@@ -51,6 +51,10 @@ cdef class Journal:
     def is_finished(self):
         return load32(&self.header.state) == JOURNAL_FINISHED
 
+    @property
+    def is_free(self):
+        return load32(&self.header.state) == JOURNAL_FREE
+
     def free(self):
         """The game is committed: the journal may be used again."""
         store32(&self.header.state, JOURNAL_FREE)

@@ -157,7 +157,6 @@ class Pool:
         ]
         self._taken: set[int] = set()
         self._first_game = first_game
-        self._num_collected = 0
         self._children: dict[int, Child] = {}
         self._crashes: dict[int, int] = {}
         self.num_restarts = 0
@@ -340,7 +339,6 @@ class Pool:
         for index, journal in enumerate(self._journals):
             if journal.is_finished and index not in self._taken:
                 self._taken.add(index)
-                self._num_collected += 1
                 found.append(Finished(journal.record(self.seed), index))
         return found
 
@@ -356,20 +354,33 @@ class Pool:
         Raises
         ------
         PoolError
-            If no game finished for `timeout_s`.
+            If no game finished for `timeout_s`, or there is no `game_limit`.
         """
+        if self.segment.game_limit == NO_LIMIT:
+            raise PoolError("games() never ends without a game_limit; use finished()")
         last = time.monotonic()
-        # Not `next_game`: the workers have been moving it since `start`.
-        while (left := self.segment.game_limit - self._first_game - self._num_collected) > 0:
+        missing = set(range(self._first_game, self.segment.game_limit))
+        while missing:
             self.watch()
             finished = self.finished(0.2)
             if finished:
                 last = time.monotonic()
             elif time.monotonic() - last > timeout_s:
-                raise PoolError(f"no game finished for {timeout_s:.0f} s; {left} are missing")
+                raise PoolError(
+                    f"no game finished for {timeout_s:.0f} s; {len(missing)} are missing"
+                )
+            elif self._all_handed_out() and all(journal.is_free for journal in self._journals):
+                # A worker died between drawing a number and starting its game.
+                self.segment.next_game = min(missing)
+                self.segment.game_limit = min(missing) + 1
             for game in finished:
-                yield game.record
+                if game.record.number in missing:
+                    missing.remove(game.record.number)
+                    yield game.record
             self.release(finished)
+
+    def _all_handed_out(self) -> bool:
+        return self.segment.next_game >= self.segment.game_limit
 
     def _pump(self) -> None:
         """Serial mode: every worker's halves and every server in turn, once."""

@@ -418,7 +418,8 @@ cdef class Search:
         evaluator
             A `LocalEvaluator`, or an `engine.evaluator.Evaluator` that this process owns.
         num_simulations
-            By default the config's.
+            By default the config's. A full arena ends the search early, see `num_full_stops`;
+            by default it holds a kept subtree and the config's simulations.
         seed
             Draws the root's noise; None: no noise.
         """

@@ -14,3 +14,17 @@ def shared_data() -> Path:
     if not path.is_dir():
         pytest.skip(f"no reference data in {path}; RINGZERO_SHARED_DATA can say where it is")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of tic-tac-toe with a tiny network; copy it before changing it."""
+    from running import options, ringzero
+
+    run = tmp_path_factory.mktemp("tiny") / "run"
+    done = ringzero(
+        *("train", "tictactoe", "--run", run, "--seed", "3", "--serial", "--quiet"),
+        *options(budget__max_generations=2, checkpoints__keep=2),
+    )
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stderr
+    return run

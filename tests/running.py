@@ -29,7 +29,7 @@ TINY = {
     "learner.batch_size": 32,
     "learner.threads": 1,
     "learner.validation_share": 0.1,
-    "evaluation.baselines": '["random"]',
+    "evaluation.baselines": "random",
     "evaluation.games": 4,
     "evaluation.simulations": 4,
     "evaluation.every_minutes": 0,
@@ -68,8 +68,8 @@ def here(*args: str | Path) -> int:
     try:
         main([str(arg) for arg in args])
     except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
+        assert end.code is None or isinstance(end.code, int)
+        return end.code or 0
     raise AssertionError("the command did not end with an exit code")
 
 

@@ -395,3 +395,14 @@ def test_a_workers_process_holds_no_torch(tmp_path: Path) -> None:
     assert int(writer) == pid
     assert "engine.worker" in modules and "numpy" in modules
     assert not {m for m in modules if m.split(".")[0] in ("torch", "trainer", "rich")}
+
+
+def test_a_number_that_was_drawn_and_not_played_is_played_after_all() -> None:
+    game = games.make("tictactoe")
+    config = PoolConfig(serial=True, games_per_worker=4)
+    player = PlayerSpec(kind="uniform", search=SearchConfig(num_simulations=4))
+    with Pool(game, [player], (), config, game_limit=8) as pool:
+        # As if a worker had died between drawing number 0 and starting its game.
+        pool.segment.next_game = 1
+        numbers = [record.number for record in pool.games(timeout_s=60)]
+    assert sorted(numbers) == list(range(8))

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from engine.errors import ConfigError, EngineError, StoreError
 
@@ -36,7 +37,8 @@ app.command(bench)
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
 GameName = Annotated[str | None, Parameter(name="--game", help="A game; see ringzero games.")]
-Seed = Annotated[int, Parameter(help="Keys every random draw.")]
+Seed = Annotated[int, Parameter(help="Keys every random draw.", validator=Number(gte=0))]
+Count = Annotated[int, Parameter(validator=Number(gte=0))]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
 Precision = Annotated[str, Parameter(help="auto, fp32 or bf16.")]
 
@@ -265,9 +267,9 @@ def arena(
     /,
     *,
     games: int = 100,
-    simulations: int = 100,
-    opponent_simulations: int | None = None,
-    opening_plies: int = 4,
+    simulations: Count = 100,
+    opponent_simulations: Count | None = None,
+    opening_plies: Count = 4,
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -321,7 +323,7 @@ def evaluate(
     /,
     *,
     positions: Path,
-    simulations: int = 100,
+    simulations: Count = 100,
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -345,14 +347,12 @@ def evaluate(
     from trainer.arena.players import contestant, game_of
     from trainer.evaluate import grade, grade_policy, read_positions
 
-    if simulations < 0:
-        raise ConfigError(f"simulations must be >= 0, got {simulations}")
     who = contestant(player, max(1, simulations))
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None
     if simulations == 0 and who.model is not None:
-        report = grade_policy(who.model, rules, known, precision)
+        report = grade_policy(who.model, rules, known, device=device, precision=precision)
     else:
         with _progress_bar(f"grading {who.name}", len(known), quiet or as_json) as advance:
             report = grade(
@@ -375,7 +375,7 @@ def play(
     player: str,
     /,
     *,
-    simulations: int = 400,
+    simulations: Count = 400,
     side: int = 1,
     position: str | None = None,
     game: GameName = None,

@@ -127,13 +127,20 @@ def grade(
 
 
 def grade_policy(
-    model: Path, game: Game, positions: Sequence[Position], precision: str = "auto"
+    model: Path,
+    game: Game,
+    positions: Sequence[Position],
+    *,
+    device: str = "auto",
+    precision: str = "auto",
 ) -> dict[str, Any]:
     """The same for the network's own policy and value, without any search."""
     from engine.backends.torch_backend import TorchEvaluator
     from trainer.network import load_plan
 
-    evaluator = TorchEvaluator(game, str(model), load_plan=load_plan, precision=precision)
+    evaluator = TorchEvaluator(
+        game, str(model), load_plan=load_plan, device=device, precision=precision
+    )
     num = len(positions)
     run = Run(
         np.zeros((num, game.observation_bytes), np.uint8),

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.backends.torch_backend import cpu_has_bf16
+from engine.backends.torch_backend import choose_device, cpu_has_bf16
 from engine.errors import EngineError, StoreError
 from trainer.config import LearnerConfig
 from trainer.network import Network
@@ -62,9 +62,7 @@ class Learner:
     def __init__(
         self, network: Network, config: LearnerConfig, *, seed: int = 0, device: str = "auto"
     ) -> None:
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.device = torch.device(device)
+        self.device = choose_device(device)
         self.config = config
         # Measured on two Zen 5 cores, samples/s, 4x48 and 5x64 on 6x7, batch 512: bf16
         # channels-last 3470 and 2050, fp32 channels-last 2730 and 1530, fp32 2470 and 1250.

@@ -87,8 +87,8 @@ class RunFolder:
         wanted = resolve(preset)
         if (wanted.game.name, wanted.game.options) != (saved.game.name, saved.game.options):
             raise StoreError(
-                f"{self.path} is a run of {saved.game.name} {saved.game.options or ''}, not of "
-                f"{wanted.game.name} {wanted.game.options or ''}; choose another --run folder"
+                f"{self.path} is a run of {_called(saved)}, not of {_called(wanted)}; choose "
+                "another --run folder"
             )
         config = resolve(str(self.config_path), files, overrides)
         for name in FIXED:
@@ -116,8 +116,13 @@ class RunFolder:
         write_atomically(self.config_path, to_toml(config).encode())
 
     def __enter__(self) -> Self:
-        self.path.mkdir(parents=True, exist_ok=True)
-        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be written: {error.strerror}; choose another --run folder"
+            ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -138,3 +143,9 @@ class RunFolder:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def _called(config: RunConfig) -> str:
+    """The game with its options."""
+    options = "".join(f" {key}={value}" for key, value in config.game.options.items())
+    return f"{config.game.name}{options}"

@@ -42,7 +42,10 @@ def play_games(
     selfplay = config.selfplay
     kind, evaluators = "uniform", []
     if model is not None:
-        from trainer.network import load_model  # imports torch
+        from engine.backends.torch_backend import choose_device  # imports torch
+        from trainer.network import load_model
+
+        choose_device(selfplay.device)
 
         kind = "network"
         path = find_model(Path(model))

@@ -26,7 +26,7 @@ from engine.evaluator import Run
 from engine.unpack import unpack_nhwc
 from games.base import Game
 
-__all__ = ["TorchEvaluator", "cpu_has_bf16"]
+__all__ = ["TorchEvaluator", "choose_device", "cpu_has_bf16"]
 
 # A batch runs in chunks of at most CHUNK rows, the last one padded to one of BUCKETS. One thread
 # is as fast on 64 rows as on 512 (Zen 5, 4x48 on 6x7: 14.8 k rows/s against 14.9 k), a chunk
@@ -78,7 +78,7 @@ class TorchEvaluator:
         self._game = game
         self._load_plan = load_plan
         self._max_batch = max_batch
-        self._device = _choose_device(device)
+        self._device = choose_device(device)
         self._dtype = _choose_dtype(precision, self._device)
         self.model = "the network"
         if isinstance(source, str):
@@ -155,7 +155,14 @@ class TorchEvaluator:
             )
 
 
-def _choose_device(device: str) -> torch.device:
+def choose_device(device: str) -> torch.device:
+    """The device that `device` names; auto is a CUDA device where there is one.
+
+    Raises
+    ------
+    ConfigError
+        If this machine has none such.
+    """
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
         raise ConfigError(f"device must be auto, cpu, cuda or cuda:N, got {device!r}")
     if device == "auto":

@@ -30,7 +30,16 @@ class Contestant:
         return PlayerSpec(kind=self.kind, search=self.search, model=model)
 
     def evaluator(self, device: str = "auto", precision: str = "auto") -> EvaluatorSpec:
-        """Its network's evaluator."""
+        """Its network's evaluator.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such device.
+        """
+        from engine.backends.torch_backend import choose_device  # imports torch
+
+        choose_device(device)  # told here, not by a process that dies of it
         return EvaluatorSpec(path=str(self.model), device=device, precision=precision)
 
 
