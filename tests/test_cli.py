@@ -117,8 +117,8 @@ def test_selfplay_and_arena_print_one_object(capfd, tmp_path) -> None:
 
 def test_evaluate_and_arena_take_a_run_and_a_checkpoint(capfd, tiny_run, tmp_path) -> None:
     positions = tmp_path / "positions.jsonl"
-    # x has the left column but for 7: one move wins, one cell is the only other.
-    row = {"moves": "124635", "scores": [None] * 6 + [1, -1, 0], "value": 1, "best": [6]}
+    # x has two of the left column: 6 wins, 7 draws, 8 loses.
+    row = {"moves": "013524", "scores": [None] * 6 + [1, 0, -1], "value": 1, "best": [6]}
     positions.write_text(json.dumps(row) + "\n")
     checkpoint = max((tiny_run / "checkpoints").iterdir())
     for player, simulations in ((tiny_run, 30), (checkpoint, 0)):
@@ -223,7 +223,7 @@ def test_an_error_is_plain_text_with_its_exit_code() -> None:
         ('{"scores": [], "value": 0, "best": []}', "no 'moves'"),
         ('{"moves": "", "scores": [1], "value": 0, "best": []}', "must have 9 entries, got 1"),
         (f'{{"moves": "1", "scores": {[0] * 9}, "value": 0, "best": []}}', "illegal"),
-        (f'{{"moves": "14253", "scores": {[0] * 9}, "value": 0, "best": []}}', "is over"),
+        (f'{{"moves": "03142", "scores": {[0] * 9}, "value": 0, "best": []}}', "is over"),
     ],
 )
 def test_a_bad_line_of_positions_is_named(text, says, tmp_path, capsys) -> None:

@@ -123,7 +123,11 @@ class Trainer:
         self._next_display = self._next_save = 0.0
         self._next_measure = math.inf
         self._pool: Pool | None = None
-        self._resume()
+        try:
+            self._resume()
+        except BaseException:
+            self.store.close()
+            raise
 
     # -- beginning ------------------------------------------------------------------------
 
