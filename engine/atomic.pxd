@@ -24,12 +24,24 @@ cdef extern from * nogil:
     #define rz_pause() ((void)0)
     #endif
 
-    static inline uint32_t rz_load32(const uint32_t* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-    static inline uint64_t rz_load64(const uint64_t* p) { return __atomic_load_n(p, __ATOMIC_ACQUIRE); }
-    static inline void rz_store32(uint32_t* p, uint32_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-    static inline void rz_store64(uint64_t* p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELEASE); }
-    static inline uint32_t rz_add32(uint32_t* p, uint32_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
-    static inline uint64_t rz_add64(uint64_t* p, uint64_t v) { return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST); }
+    static inline uint32_t rz_load32(const uint32_t* p) {
+        return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    }
+    static inline uint64_t rz_load64(const uint64_t* p) {
+        return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    }
+    static inline void rz_store32(uint32_t* p, uint32_t v) {
+        __atomic_store_n(p, v, __ATOMIC_RELEASE);
+    }
+    static inline void rz_store64(uint64_t* p, uint64_t v) {
+        __atomic_store_n(p, v, __ATOMIC_RELEASE);
+    }
+    static inline uint32_t rz_add32(uint32_t* p, uint32_t v) {
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    }
+    static inline uint64_t rz_add64(uint64_t* p, uint64_t v) {
+        return __atomic_fetch_add(p, v, __ATOMIC_SEQ_CST);
+    }
     static inline int rz_swap64(uint64_t* p, uint64_t seen, uint64_t v) {
         return __atomic_compare_exchange_n(p, &seen, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     }

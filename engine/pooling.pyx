@@ -24,7 +24,7 @@ cdef inline float widen(element_t element) noexcept nogil:
 
 def pool_cells(const element_t[:, :, ::1] x not None, float[:, ::1] out not None):
     """Write the mean over the cells, then the maximum, of `x` [B, N, C] to `out` [B, 2 * C]."""
-    cdef Py_ssize_t row, cell, c, cells = x.shape[1], channels = x.shape[2]
+    cdef Py_ssize_t row, _cell, c, cells = x.shape[1], channels = x.shape[2]
     cdef const element_t* source
     cdef float* mean
     cdef float* top
@@ -43,7 +43,7 @@ def pool_cells(const element_t[:, :, ::1] x not None, float[:, ::1] out not None
             top = mean + channels
             for c in range(channels):
                 mean[c] = top[c] = widen(source[c])
-            for cell in range(1, cells):
+            for _cell in range(1, cells):
                 source += channels
                 for c in range(channels):
                     value = widen(source[c])
@@ -55,7 +55,7 @@ def pool_cells(const element_t[:, :, ::1] x not None, float[:, ::1] out not None
 
 def add_bias(element_t[:, :, ::1] x not None, const float[:, ::1] bias not None):
     """Add `bias` [B, C] to every cell of `x` [B, N, C]; bfloat16 rounds to nearest even."""
-    cdef Py_ssize_t row, cell, c, channels = x.shape[2]
+    cdef Py_ssize_t row, _cell, c, channels = x.shape[2]
     cdef element_t* target
     cdef const float* add
     cdef float value
@@ -70,7 +70,7 @@ def add_bias(element_t[:, :, ::1] x not None, const float[:, ::1] bias not None)
         for row in range(x.shape[0]):
             target = &x[row, 0, 0]
             add = &bias[row, 0]
-            for cell in range(x.shape[1]):
+            for _cell in range(x.shape[1]):
                 for c in range(channels):
                     value = widen(target[c]) + add[c]
                     if element_t is float:

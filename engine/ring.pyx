@@ -137,13 +137,13 @@ cdef class Ring:
         """Wait for the answer to `ticket`; False if there is none after `timeout_ns`."""
         cdef int64_t now, start = 0, deadline
         cdef uint32_t seen
-        cdef int spins = 0
+        cdef int _spin
         if self.is_answered(ticket):
             return True
         start = now_ns()
         deadline = start + timeout_ns
         while self.spin_ns > 0:
-            for spins in range(SPINS):
+            for _spin in range(SPINS):
                 if self.is_answered(ticket):
                     return True
                 cpu_pause()
@@ -306,14 +306,14 @@ cdef class RingSet:
     cdef void wait_c(self, int64_t timeout_ns, bint rows_may_wait) noexcept nogil:
         cdef int64_t start
         cdef uint32_t seen
-        cdef int spins
+        cdef int _spin
         if not rows_may_wait:
             if self.any_waiting():
                 return
             if self.spin_ns > 0:
                 start = now_ns()
                 while now_ns() - start < self.spin_ns:
-                    for spins in range(SPINS):
+                    for _spin in range(SPINS):
                         if self.any_waiting():
                             return
                         cpu_pause()

@@ -64,5 +64,6 @@ cdef class Search:
     cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil
     cdef float root_value(self) noexcept nogil
     cdef int _finish(self, int index, float value) except -1 nogil
-    cdef void _backup(self, int row, int depth, float value, int player, bint counted) noexcept nogil
+    cdef void _backup(self, int row, int depth, float value, int player,
+                      bint counted) noexcept nogil
     cdef void _add_noise(self) noexcept nogil

@@ -35,17 +35,13 @@ class SegmentSpec:
     """Everything that decides the layout."""
 
     num_workers: int
-    num_models: int
-    """Evaluators; each worker has one ring to each."""
-    num_slots: int
-    """Slots of a ring, a power of two."""
+    num_models: int             # evaluators; each worker has one ring to each
+    num_slots: int              # of a ring, a power of two
     observation_bytes: int
     num_actions: int
     journals_per_worker: int
-    max_plies: int
-    """Plies of the longest game."""
-    journal_entries: int
-    """(action, visits) pairs that a game's journal can hold."""
+    max_plies: int              # of the longest game
+    journal_entries: int        # (action, visits) pairs that a game's journal can hold
 
     @property
     def num_rings(self):

@@ -4,9 +4,6 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 
-
-
-
 cdef class Tree:
     """Node and edge columns in one allocation that never grows.
 

@@ -7,7 +7,7 @@ from libc.math cimport pow
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
-from engine.atomic cimport add32, add64, compare_swap64, fence, futex_wait, futex_wake, load32
+from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
 from engine.atomic cimport load64, now_ns, store32
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
@@ -22,7 +22,7 @@ from engine.rng cimport (
     rng_for,
     rng_t,
 )
-from engine.search cimport LocalEvaluator, Search
+from engine.search cimport Search
 from engine.segment cimport (
     COUNT_EVALUATIONS,
     COUNT_FULL_STOPS,
@@ -68,7 +68,6 @@ cdef class GameSlot:
     """One of a worker's games."""
 
     def __cinit__(self, Worker worker, int leaves, GameSlot template=None):
-        cdef Player player
         self.tickets = <uint64_t*>malloc(leaves * sizeof(uint64_t))
         self.indices = <int32_t*>malloc(leaves * sizeof(int32_t))
         if self.tickets == NULL or self.indices == NULL:
@@ -447,7 +446,6 @@ cdef class Worker:
         cdef Ring ring
         cdef Journal journal
         cdef int i
-        cdef uint64_t ticket
         for i in range(len(self.rings)):
             ring = self.rings[i]
             self.group_first[0][i] = ring.control.released

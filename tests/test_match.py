@@ -1,0 +1,133 @@
+"""trainer.arena.match: whose win it is, paired openings, distinct games."""
+
+import numpy as np
+import pytest
+
+import games
+from engine.errors import ConfigError
+from engine.records import GameRecord
+from trainer.arena.match import MatchResult, _result, play_match
+from trainer.arena.openings import openings
+from trainer.arena.players import contestant, game_of
+
+GAME = games.make("tictactoe")
+RANDOM = contestant("random", 1)
+
+
+def record(number: int, first: float, actions: list[int] | None = None) -> GameRecord:
+    """Game `number`, which ended with `first` for the side that moved first."""
+    actions = actions or [number]
+    num = len(actions)
+    return GameRecord(
+        number=number, seed=0, generation=0,
+        returns=np.array([first, -first], np.float32),
+        actions=np.array(actions, np.int32),
+        players=np.zeros(num, np.int8),
+        full_search=np.ones(num, np.bool_),
+        root_values=np.zeros(num, np.float32),
+        observations=np.zeros((num, 1), np.uint8),
+        policy_offsets=np.zeros(num + 1, np.int32),
+        policy_actions=np.zeros(0, np.int32),
+        policy_visits=np.zeros(0, np.int32),
+    )  # fmt: skip
+
+
+def result(*first: float) -> MatchResult:
+    """The match whose games ended so for the side that moved first."""
+    records = {number: record(number, value) for number, value in enumerate(first)}
+    return _result(RANDOM, RANDOM, records, 2.0)
+
+
+def test_in_odd_games_the_seats_are_changed() -> None:
+    won = result(1, -1, 1, -1)
+    assert (won.wins, won.draws, won.losses, won.score) == (4, 0, 0, 1.0)
+    assert won.first_wins == 2 and won.games == 4
+    mixed = result(1, 1, 0, -1)
+    assert (mixed.wins, mixed.draws, mixed.losses) == (2, 1, 1)
+    assert mixed.score == 0.625 and mixed.first_wins == 2
+
+
+def test_a_pair_that_its_opening_decides_says_nothing_and_is_certain_of_it() -> None:
+    decided = result(*[1, 1] * 20)
+    split = result(*[1, -1, -1, 1] * 10)
+    assert decided.score == split.score == 0.5
+    assert decided.elo.elo == pytest.approx(0) and split.elo.elo == pytest.approx(0)
+    assert decided.elo.hi - decided.elo.lo < 0.5 * (split.elo.hi - split.elo.lo)
+
+
+def test_equal_games_are_counted_once() -> None:
+    records = {n: record(n, 0, [0, 4, n // 2]) for n in range(6)}
+    assert _result(RANDOM, RANDOM, records, 1.0).distinct_games == 3
+
+
+def test_plain_values_of_a_result() -> None:
+    data = result(1, 0).as_json()
+    assert data["wins"] == 1 and data["draws"] == 1 and data["losses"] == 0
+    assert data["score"] == 0.75 and data["games_per_s"] == 1.0
+    assert data["elo_interval"][0] < data["elo"] < data["elo_interval"][1]
+
+
+@pytest.mark.parametrize("serial", [True, False])
+def test_search_beats_random_from_both_seats(serial) -> None:
+    seen: dict[int, GameRecord] = {}
+
+    def on_game(done: int, found: GameRecord) -> None:
+        seen[found.number] = found
+        assert done == len(seen)
+
+    strong = contestant("mcts:100", 1)
+    match = play_match(
+        GAME, strong, RANDOM, 39, opening_plies=2, seed=4, serial=serial, on_game=on_game
+    )
+    assert match is not None
+    assert match.games == 40 == len(seen)
+    assert (match.player, match.opponent) == ("mcts:100", "random")
+    assert match.wins + match.draws + match.losses == 40 and match.score > 0.85
+    assert match.elo.lo > 0
+    assert match.distinct_games >= 35
+    book = openings(GAME, 20, 2, 4)
+    for number in range(40):
+        # Both games of a pair begin with the pair's opening.
+        assert seen[number].actions[:2].tolist() == book[number // 2]
+        assert seen[number].num_opening == 2
+        assert seen[number].players[:2].tolist() == [0, 1]
+    # From either seat it wins more than it loses.
+    for seat in (0, 1):
+        points = [seen[n].returns[seat] for n in range(40) if n % 2 == seat]
+        assert sum(points) > 8
+    turned = play_match(GAME, RANDOM, strong, 40, opening_plies=2, seed=4, serial=serial)
+    assert turned is not None and turned.score < 0.15
+
+
+def test_the_same_seed_gives_the_same_games() -> None:
+    def played(seed: int) -> list[bytes]:
+        found: dict[int, bytes] = {}
+        play_match(
+            GAME, contestant("mcts:20", 1), RANDOM, 20, seed=seed,
+            on_game=lambda _, game: found.update({game.number: game.actions.tobytes()}),
+        )  # fmt: skip
+        return [found[n] for n in sorted(found)]
+
+    assert played(1) == played(1) != played(2)
+
+
+def test_a_match_can_be_given_up() -> None:
+    assert play_match(GAME, RANDOM, RANDOM, 40, serial=True, on_game=lambda n, _: n == 5) is None
+
+
+def test_a_network_plays_a_baseline_and_itself(tiny_run) -> None:
+    player = contestant(str(tiny_run), 8)
+    assert player.kind == "network" and game_of(player).name == "tictactoe"
+    match = play_match(game_of(player), player, RANDOM, 8, serial=True)
+    assert match is not None and match.games == 8
+    mirror = play_match(game_of(player), player, player, 8, serial=True)
+    assert mirror is not None
+    # The same weights from the same openings: every pair's two games are the same one.
+    assert mirror.score == 0.5 and mirror.distinct_games <= 4
+
+
+def test_players_of_different_games_do_not_meet(tiny_run) -> None:
+    with pytest.raises(ConfigError, match="connect4"):
+        game_of(contestant(str(tiny_run), 1), game="connect4")
+    with pytest.raises(ConfigError, match="--game"):
+        game_of(RANDOM, contestant("mcts:5", 1))
