@@ -19,7 +19,7 @@ class SearchConfig:
     """How one move is searched."""
 
     num_simulations: int = 100
-    """Simulations of a full search, >= 1. A kept subtree's visits count towards them."""
+    """Simulations of a full search, >= 1."""
     fast_simulations: int = 0
     """Simulations of a fast search; 0: every search is full. KataGo 3.1, playout caps."""
     full_fraction: float = 0.25
@@ -52,6 +52,9 @@ class SearchConfig:
     leaf in flight."""
     reuse_tree: bool = True
     """Keep the chosen child's subtree for the next move."""
+    count_kept: bool = True
+    """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
+    every move runs all of its simulations: matches do that."""
 
     def __post_init__(self) -> None:
         checks = {

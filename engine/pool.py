@@ -24,7 +24,7 @@ from engine.journal import Journal
 from engine.player import PlayerSpec
 from engine.process import Child, spawn
 from engine.records import GameRecord
-from engine.segment import Segment, SegmentSpec
+from engine.segment import Segment, SegmentSpec, cache_entry_bytes
 from engine.server import EvaluatorSpec, Server, server_main
 from engine.worker import Worker
 from games.base import Game
@@ -52,12 +52,16 @@ class PoolConfig:
     worker_spin_us: float = 0.0
     """Spinning pays only where a core is free for it."""
     server_spin_us: float = 0.0
+    cache_mb: float = 64.0
+    """Megabytes of the evaluation cache that all workers share; 0: none."""
     serial: bool = False
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
     """Folder for the children's stderr; None leaves it on the parent's."""
 
     def __post_init__(self) -> None:
+        if self.cache_mb < 0:
+            raise ConfigError(f"cache_mb must be >= 0, got {self.cache_mb!r}")
         for name in ("workers", "games_per_worker", "streams"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be an integer >= 1, got {getattr(self, name)!r}")
@@ -90,12 +94,21 @@ def segment_spec(
         journals_per_worker=config.games_per_worker + max(16, config.games_per_worker // 2),
         max_plies=game.max_game_length,
         journal_entries=game.max_game_length * entries,
+        cache_entries=_cache_entries(game, players, config),
     )
+
+
+def _cache_entries(game: Game, players: Sequence[PlayerSpec], config: PoolConfig) -> int:
+    """The power of two that fits the budget; none where no network answers."""
+    fitting = int(config.cache_mb * 1e6) // cache_entry_bytes(game.num_actions)
+    if fitting < 2 or all(player.kind != "network" for player in players):
+        return 0
+    return 1 << (fitting.bit_length() - 1)
 
 
 def _visited_edges(search: SearchConfig, game: Game) -> int:
     """Most root edges that a search can have visited, its kept tree included."""
-    visits = 2 * max(search.num_simulations, search.fast_simulations) + 64
+    visits = 4 * max(search.num_simulations, search.fast_simulations) + 64
     return min(game.max_legal_actions, visits)
 
 
@@ -155,8 +168,10 @@ class Pool:
         self._journals = [
             Journal(self.segment, i) for i in range(spec.num_workers * spec.journals_per_worker)
         ]
-        self._taken: set[int] = set()
+        self._taken: set[int] = set()  # journals that the caller has and has not released
+        self._told: set[int] = set()  # numbers of the games the caller has had; if there is a limit
         self._first_game = first_game
+        self._limited = game_limit is not None
         self._children: dict[int, Child] = {}
         self._crashes: dict[int, int] = {}
         self.num_restarts = 0
@@ -340,6 +355,8 @@ class Pool:
             if journal.is_finished and index not in self._taken:
                 self._taken.add(index)
                 found.append(Finished(journal.record(self.seed), index))
+                if self._limited:
+                    self._told.add(found[-1].record.number)
         return found
 
     def release(self, finished: Sequence[Finished]) -> None:
@@ -356,10 +373,10 @@ class Pool:
         PoolError
             If no game finished for `timeout_s`, or there is no `game_limit`.
         """
-        if self.segment.game_limit == NO_LIMIT:
+        if not self._limited:
             raise PoolError("games() never ends without a game_limit; use finished()")
         last = time.monotonic()
-        missing = set(range(self._first_game, self.segment.game_limit))
+        missing = set(range(self._first_game, self.segment.game_limit)) - self._told
         while missing:
             self.watch()
             finished = self.finished(0.2)

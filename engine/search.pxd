@@ -43,6 +43,7 @@ cdef class Search:
     cdef float dirichlet_alpha
     cdef float dirichlet_fraction
     cdef bint reuse_tree
+    cdef bint count_kept
     cdef int32_t max_depth                 # columns of a path row
     cdef int32_t leaves_in_flight          # rows of the next three
     cdef int32_t num_pending               # leaves in flight now

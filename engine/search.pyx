@@ -72,7 +72,8 @@ cdef class Search:
         self.game = game
         self.config = config
         if node_capacity is None:
-            node_capacity = 2 * max(config.num_simulations, config.fast_simulations) + 64
+            node_capacity = (2 if config.count_kept else 4) * max(
+                config.num_simulations, config.fast_simulations) + 64
         nodes = max(int(node_capacity), 2)
         edges = min(nodes * game.max_legal_actions, 2**31 - 1)
         self.tree = Tree(nodes, edges)
@@ -90,6 +91,7 @@ cdef class Search:
         self.puct.root_fpu_reduction = config.root_fpu_reduction
         self.leaves_in_flight = config.leaves_in_flight
         self.reuse_tree = config.reuse_tree
+        self.count_kept = config.count_kept
         self.dirichlet_alpha = config.dirichlet_alpha
         self.dirichlet_fraction = config.dirichlet_fraction
         self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
@@ -128,8 +130,11 @@ cdef class Search:
         return 0
 
     cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil:
-        """Search the root until its edges have `target` visits, kept ones counted."""
+        """Search the root until its edges have `target` visits; the config says whether those
+        kept from the last move count."""
         self.target = target
+        if not self.count_kept and self.tree.columns.num_nodes > 0:
+            self.target += self.tree.columns.node_visits[ROOT]
         self.noisy = noisy
         self.noise = noise
         if (noisy and self.tree.columns.num_nodes > 0

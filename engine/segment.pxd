@@ -1,6 +1,6 @@
 # The one shared segment of a pool: a memfd that every process maps.
 #
-#   header | control | models | processes | ring controls | ring columns | journals
+#   header | control | models | processes | ring controls | ring columns | cache | journals
 #
 # Each 64-byte line below has one writer unless it says otherwise, so that no two processes
 # fight for a cache line.
@@ -22,6 +22,8 @@ cdef enum:                   # rows of process_t.counters; each process writes i
     COUNT_BUSY_NS = 7        # server: evaluating
     COUNT_PADDED_ROWS = 8    # server: rows of the batches' capacity, for the fill
     COUNT_QUEUE_NS = 9       # server: sum over batches of the oldest row's wait
+    COUNT_CACHE_LOOKUPS = 10 # worker: leaves looked up in the cache
+    COUNT_CACHE_HITS = 11    # worker: leaves that it answered
     NUM_COUNTERS = 16
 
 cdef struct control_t:

@@ -26,7 +26,7 @@ HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
     "simulations", "evaluations", "games", "plies", "wait_ns", "full_stops", "batches",
-    "busy_ns", "padded_rows", "queue_ns",
+    "busy_ns", "padded_rows", "queue_ns", "cache_lookups", "cache_hits",
 )
 
 
@@ -42,6 +42,7 @@ class SegmentSpec:
     journals_per_worker: int
     max_plies: int              # of the longest game
     journal_entries: int        # (action, visits) pairs that a game's journal can hold
+    cache_entries: int = 0      # of the evaluation cache, a power of two; 0: none
 
     @property
     def num_rings(self):
@@ -76,6 +77,11 @@ def journal_layout(spec):
     return offsets, _round_up(at, LINE)
 
 
+def cache_entry_bytes(num_actions):
+    """Bytes of an entry of the evaluation cache: see cache.pxd."""
+    return 8 * (1 + (num_actions + 3 + 1) // 2)
+
+
 def layout(spec):
     """Offsets of the segment's parts, and its size."""
     offsets, at = {}, HEADER_BYTES
@@ -91,6 +97,7 @@ def layout(spec):
         ("observations", rings * slots * spec.observation_bytes),
         ("policy_logits", rings * slots * spec.num_actions * 4),
         ("wdl_logits", rings * slots * 3 * 4),
+        ("cache", spec.cache_entries * cache_entry_bytes(spec.num_actions)),
         ("journals", spec.num_workers * spec.journals_per_worker * journal_layout(spec)[1]),
     ):
         at = _round_up(at, 4096)
@@ -127,6 +134,8 @@ cdef class Segment:
         slots = spec.num_slots
         if slots < 1 or slots & (slots - 1):
             raise ValueError(f"num_slots must be a power of two, got {slots}")
+        if spec.cache_entries & (spec.cache_entries - 1):
+            raise ValueError(f"cache_entries must be a power of two, got {spec.cache_entries}")
         self.spec = spec
         self.offsets, size = layout(spec)
         self.journal_bytes = journal_layout(spec)[1]

@@ -7,6 +7,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from engine.cache cimport Cache
 from engine.journal cimport Journal
 from engine.ring cimport Ring
 from engine.rng cimport rng_t
@@ -24,6 +25,7 @@ cdef class Player:
     cdef object config                     # SearchConfig
     cdef LocalEvaluator evaluator          # of a local player
     cdef Ring ring                         # of a network player
+    cdef int32_t model                     # whose the ring is
     cdef int32_t num_simulations
     cdef int32_t fast_simulations
     cdef double full_fraction
@@ -45,6 +47,8 @@ cdef class GameSlot:
     cdef int32_t in_flight                 # leaves that wait for an answer
     cdef uint64_t* tickets                 # [leaves_in_flight]
     cdef int32_t* indices                  # [leaves_in_flight] of Search.gather
+    cdef uint64_t* keys                    # [leaves_in_flight] of the cache
+    cdef uint64_t generation               # of the weights when the leaves were handed over
 
 cdef class Worker:
     cdef readonly Segment segment
@@ -63,6 +67,7 @@ cdef class Worker:
     cdef int next_journal
     cdef list openings                     # list of action lists; game n uses n // 2 of them
     cdef int plies_per_game                # searched plies; 0: to the end
+    cdef Cache cache
     cdef list rings                        # all rings of network players
     cdef uint64_t group_first[2][2]        # [group, ring] tickets of the group in flight
     cdef uint64_t group_end[2][2]
@@ -71,6 +76,8 @@ cdef class Worker:
     cdef bint _wait(self, int group, int index, bint wait) except -1
     cdef int _play(self, GameSlot slot) except -1 nogil
     cdef int _scatter(self, GameSlot slot) except -1 nogil
+    cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil
+    cdef uint64_t _generation(self, Player player) noexcept nogil
     cdef int _advance(self, GameSlot slot) except -1 nogil
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef void _count(self, Search search) noexcept nogil

@@ -9,6 +9,7 @@ from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
 from engine.atomic cimport load64, now_ns, store32
+from engine.cache cimport Cache, cache_key
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
 from engine.ring cimport Ring
@@ -24,6 +25,8 @@ from engine.rng cimport (
 )
 from engine.search cimport Search
 from engine.segment cimport (
+    COUNT_CACHE_HITS,
+    COUNT_CACHE_LOOKUPS,
     COUNT_EVALUATIONS,
     COUNT_FULL_STOPS,
     COUNT_GAMES,
@@ -49,6 +52,7 @@ cdef class Player:
         self.config = config
         if spec.kind == "network":
             self.kind = PLAYER_NETWORK
+            self.model = spec.model
             self.ring = Ring(segment, worker, spec.model, spin_us)
         elif spec.kind == "random":
             self.kind = PLAYER_RANDOM
@@ -70,7 +74,8 @@ cdef class GameSlot:
     def __cinit__(self, Worker worker, int leaves, GameSlot template=None):
         self.tickets = <uint64_t*>malloc(leaves * sizeof(uint64_t))
         self.indices = <int32_t*>malloc(leaves * sizeof(int32_t))
-        if self.tickets == NULL or self.indices == NULL:
+        self.keys = <uint64_t*>malloc(leaves * sizeof(uint64_t))
+        if self.tickets == NULL or self.indices == NULL or self.keys == NULL:
             raise MemoryError(f"no memory for {leaves} tickets")
         self.first = _search(worker, worker.first, None if template is None else template.first)
         self.second = self.first
@@ -81,6 +86,7 @@ cdef class GameSlot:
     def __dealloc__(self):
         free(self.tickets)
         free(self.indices)
+        free(self.keys)
 
 
 cdef Search _search(Worker worker, Player player, Search spare):
@@ -129,6 +135,7 @@ cdef class Worker:
         ready = [Player(p, segment, index, game, seed, spin_us) for p in players]
         self.first, self.second = ready[0], ready[len(ready) - 1]
         self.rings = [(<Player>p).ring for p in ready if (<Player>p).kind == PLAYER_NETWORK]
+        self.cache = Cache(segment)
         self.openings = [list(opening) for opening in openings]
         self.plies_per_game = plies_per_game
         per_worker = segment.spec.journals_per_worker
@@ -222,20 +229,29 @@ cdef class Worker:
                 return slot.in_flight
 
     cdef int _scatter(self, GameSlot slot) except -1 nogil:
-        """Step 3 of every leaf in flight: from the slots back to the tree."""
+        """Step 3 of every leaf in flight: from the slots back to the tree, and into the cache."""
+        if self._mover_is_second(slot):
+            return self._scatter_to(slot, slot.second, self.second)
+        return self._scatter_to(slot, slot.first, self.first)
+
+    cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil:
+        cdef uint64_t generation = self._generation(player)
         cdef int32_t k
-        cdef bint second = self._mover_is_second(slot)
+        cdef float* policy_logits
+        cdef float* wdl_logits
         for k in range(slot.in_flight):
-            if second:
-                slot.second.scatter_logits(
-                    slot.indices[k], self.second.ring.policy(slot.tickets[k]),
-                    self.second.ring.wdl(slot.tickets[k]))
-            else:
-                slot.first.scatter_logits(
-                    slot.indices[k], self.first.ring.policy(slot.tickets[k]),
-                    self.first.ring.wdl(slot.tickets[k]))
+            policy_logits = player.ring.policy(slot.tickets[k])
+            wdl_logits = player.ring.wdl(slot.tickets[k])
+            search.scatter_logits(slot.indices[k], policy_logits, wdl_logits)
+            if slot.generation == generation:
+                # Otherwise new weights came between question and answer: whose it is, is unknown.
+                self.cache.store(slot.keys[k], policy_logits, wdl_logits)
         slot.in_flight = 0
         return 0
+
+    cdef uint64_t _generation(self, Player player) noexcept nogil:
+        """Of the weights that answer the player."""
+        return load64(&self.segment.model(player.model).loaded)
 
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil:
         """Whether player 1 of the match is to move (in self-play both are player 0)."""
@@ -258,20 +274,32 @@ cdef class Worker:
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil:
         """Search on; every leaf that needs the network goes into a slot of the ring."""
         cdef int index
-        cdef uint64_t ticket
+        cdef uint64_t ticket, key
         if player.kind == PLAYER_RANDOM:
             return 0
         if player.kind == PLAYER_LOCAL:
             return search.run_local(player.evaluator)
+        slot.generation = self._generation(player)
         while True:
             index = search.gather()
             if index < 0:
                 return 0
+            key = 0
+            if self.cache.num_entries:
+                # The device never sees a position that the cache knows.
+                key = cache_key(search.state.hash_c(), player.model, slot.generation)
+                self.process.counters[COUNT_CACHE_LOOKUPS] += 1
+                if self.cache.find(key):
+                    self.process.counters[COUNT_CACHE_HITS] += 1
+                    search.scatter_logits(
+                        index, self.cache.policy_logits, self.cache.wdl_logits)
+                    continue
             ticket = player.ring.filled
             search.state.observe_c(player.ring.observation(ticket))
             player.ring.filled = ticket + 1
             slot.tickets[slot.in_flight] = ticket
             slot.indices[slot.in_flight] = index
+            slot.keys[slot.in_flight] = key
             slot.in_flight += 1
 
     cdef void _count(self, Search search) noexcept nogil:

@@ -32,7 +32,8 @@ def test_tictactoe_learns_not_to_lose(tmp_path) -> None:
     run = tmp_path / "run"
     done = ringzero(
         *("train", "tictactoe", "--run", run, "--max-time", f"{SECONDS}s"),
-        *("--seed", "1", "--no-progress", "--evaluation.every_minutes", "0"),
+        # Two threads of so small a network wait for each other as soon as a core is wanted.
+        *("--seed", "1", "--no-progress", "--evaluation.every_minutes=0", "--learner.threads=1"),
         timeout_s=SECONDS + 40,
     )
     assert done.returncode == 0, done.stderr

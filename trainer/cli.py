@@ -198,8 +198,6 @@ def train(
         folder.save_config(resolved)
         log_to_file(folder.logs / "train.jsonl")
         with open_display(quiet=quiet, json=as_json, no_progress=not progress) as display:
-            # Read when torch loads: threads that spin for each other crawl on a busy machine.
-            os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
             from trainer.loop import Trainer  # imports torch
 
             outcome = Trainer(folder, resolved, display, serial=serial).run()

@@ -181,6 +181,8 @@ class SelfplayConfig:
     """Most positions of a batch, >= 1."""
     queue_delay_us: int = 0
     """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
+    cache_mb: float = 64.0
+    """Megabytes of the evaluation cache that the workers share; 0: none."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     evaluator: str = "torch"
@@ -199,6 +201,7 @@ class SelfplayConfig:
             streams=("an integer >= 0", self.streams >= 0),
             max_batch=("an integer >= 1", self.max_batch >= 1),
             queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
+            cache_mb=(">= 0", self.cache_mb >= 0),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(

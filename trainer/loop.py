@@ -250,6 +250,7 @@ class Trainer:
                 batch=BatchPolicy(
                     max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us
                 ),
+                cache_mb=selfplay.cache_mb,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
             ),
@@ -492,6 +493,8 @@ class Trainer:
             "mean_batch": rows / batches,
             "batch_fill": rows / max(delta.get("server.padded_rows", 0.0), 1.0),
             "queue_delay_us": delta.get("server.queue_ns", 0.0) / batches / 1e3,
+            "cache_hit_rate": delta.get("worker.cache_hits", 0.0)
+            / max(delta.get("worker.cache_lookups", 0.0), 1.0),
         }
 
     def _show(self, phase: str, done: float = math.nan, *, force: bool = False) -> None:

@@ -44,7 +44,8 @@ class Contestant:
 
 
 def match_search(num_simulations: int, base: SearchConfig | None = None) -> SearchConfig:
-    """A search that plays for the result: no noise, no fast searches, the most visited move."""
+    """A search that plays for the result: no noise, no fast searches, the most visited move, and
+    all simulations on every move, whatever was kept of the tree."""
     return replace(
         base or SearchConfig(),
         num_simulations=num_simulations,
@@ -53,6 +54,7 @@ def match_search(num_simulations: int, base: SearchConfig | None = None) -> Sear
         temperature=0.0,
         final_temperature=0.0,
         temperature_plies=0,
+        count_kept=False,
     )
 
 

@@ -106,6 +106,7 @@ def pipeline(
             games_per_worker=games_per_worker,
             streams=streams,
             batch=BatchPolicy(max_batch=max_batch, queue_delay_us=0),
+            cache_mb=0,  # the network's rate is what is measured
             log_dir=str(Path(folder) / "logs"),
         )
         player = PlayerSpec(search=SearchConfig(num_simulations=simulations))
