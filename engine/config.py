@@ -52,6 +52,10 @@ class SearchConfig:
     leaf in flight."""
     reuse_tree: bool = True
     """Keep the chosen child's subtree for the next move."""
+    solver: bool = False
+    """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
+    proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree
+    search solver", 2008)."""
     count_kept: bool = True
     """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
     every move runs all of its simulations: matches do that."""

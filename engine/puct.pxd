@@ -7,9 +7,9 @@
 # first-play urgency as in KataGo (Wu 2019) and lc0.
 
 from libc.math cimport log, sqrt, sqrtf
-from libc.stdint cimport int32_t
+from libc.stdint cimport int8_t, int32_t
 
-from engine.tree cimport edge_t, node_t, tree_t
+from engine.tree cimport RESULT_LOSS, edge_t, node_t, tree_t
 
 cdef enum:
     SCALE_TABLE = 2048       # visits for which the scale is looked up
@@ -31,13 +31,14 @@ cdef inline float exploration_scale(const puct_t* puct, int32_t edge_visits) noe
 
 cdef inline edge_t select_edge(const tree_t* tree, node_t node, const puct_t* puct,
                                float fpu_reduction) noexcept nogil:
-    """The edge of highest score; of equal ones the first."""
+    """The edge of highest score that is not proven lost; of equal ones the first."""
     cdef edge_t first = tree.first_edge[node]
     cdef int32_t num_visited = tree.num_visited[node]
     cdef int32_t total = tree.node_visits[node], n
     cdef const float* prior = tree.prior
     cdef const float* value_sum = tree.value_sum
     cdef const int32_t* visits = tree.visits
+    cdef const int8_t* result = tree.result
     cdef float scale, score, best_score = -1e30, visited_prior = 0.0
     cdef edge_t edge, best = first
     if total < SCALE_TABLE:
@@ -47,6 +48,8 @@ cdef inline edge_t select_edge(const tree_t* tree, node_t node, const puct_t* pu
     for edge in range(first, first + num_visited):
         n = visits[edge]
         visited_prior += prior[edge]
+        if result[edge] == RESULT_LOSS:
+            continue
         score = value_sum[edge] / n + scale * prior[edge] / (1 + n)
         if score > best_score:
             best_score = score

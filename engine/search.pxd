@@ -44,6 +44,7 @@ cdef class Search:
     cdef float dirichlet_fraction
     cdef bint reuse_tree
     cdef bint count_kept
+    cdef bint solver
     cdef int32_t max_depth                 # columns of a path row
     cdef int32_t leaves_in_flight          # rows of the next three
     cdef int32_t num_pending               # leaves in flight now
@@ -67,4 +68,6 @@ cdef class Search:
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil
+    cdef void _prove(self, int row, int depth) noexcept nogil
+    cdef bint counts(self, edge_t edge) noexcept nogil
     cdef void _add_noise(self) noexcept nogil

@@ -12,6 +12,7 @@ class Candidate(TypedDict):
     visits: int
     prior: float
     value: float | None
+    proven: int | None
 
 class LocalEvaluator: ...
 

@@ -9,7 +9,7 @@ Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
 from libc.math cimport expf, isfinite, pow
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
@@ -19,6 +19,10 @@ from engine.tree cimport (
     NODE_EXPANDED,
     NODE_TERMINAL,
     NODE_WAITING,
+    NO_EDGE,
+    RESULT_LOSS,
+    RESULT_UNKNOWN,
+    RESULT_WIN,
     ROOT,
     Tree,
     edge_t,
@@ -92,6 +96,7 @@ cdef class Search:
         self.leaves_in_flight = config.leaves_in_flight
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
+        self.solver = config.solver
         self.dirichlet_alpha = config.dirichlet_alpha
         self.dirichlet_fraction = config.dirichlet_fraction
         self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
@@ -224,6 +229,8 @@ cdef class Search:
                 return GATHER_BLOCKED
             # Step 4. Backup, at once: a terminal value is exact.
             self._backup(row, depth, tree.value[node], tree.player[node], True)
+            if self.solver:
+                self._prove(row, depth)
 
         self.pending[row].leaf = node
         self.pending[row].depth = depth
@@ -234,6 +241,7 @@ cdef class Search:
             tree.visits[edge] = 0
             tree.value_sum[edge] = 0.0
             tree.child[edge] = NO_NODE
+            tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
 
@@ -317,6 +325,49 @@ cdef class Search:
             value_total[nodes[i]] += signed_value
         self.num_simulations += counted
 
+    cdef void _prove(self, int row, int depth) noexcept nogil:
+        """A path has ended in an exact value: take it up as far as it proves something.
+
+        A node is won if one edge wins. It is proven, with the best of its edges' results, once
+        all of them are.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t* nodes = self.path_nodes + <size_t>row * self.max_depth
+        cdef edge_t* edges = self.path_edges + <size_t>row * self.max_depth
+        cdef node_t node, child
+        cdef edge_t edge, first
+        cdef int32_t i
+        cdef float value
+        cdef int8_t best
+        for i in range(depth - 1, -1, -1):
+            node = nodes[i]
+            child = tree.child[edges[i]]
+            value = tree.value[child]
+            if tree.player[child] != tree.player[node]:
+                value = -value
+            if value != -1.0 and value != 0.0 and value != 1.0:
+                return      # a result between loss and win orders moves, but proves nothing
+            tree.result[edges[i]] = <int8_t>value
+            best = <int8_t>value
+            if best != RESULT_WIN:
+                if tree.num_visited[node] < tree.num_edges[node]:
+                    return
+                first = tree.first_edge[node]
+                for edge in range(first, first + tree.num_edges[node]):
+                    if tree.result[edge] == RESULT_UNKNOWN:
+                        return
+                    best = max(best, tree.result[edge])
+            tree.status[node] = NODE_TERMINAL
+            tree.value[node] = best
+
+    cdef bint counts(self, edge_t edge) noexcept nogil:
+        """Whether a root edge is a move to consider: not proven lost while another is not, and
+        only a winning one if there is any."""
+        cdef tree_t* tree = &self.tree.columns
+        if tree.status[ROOT] == NODE_TERMINAL:
+            return tree.result[edge] == <int8_t>tree.value[ROOT]
+        return tree.result[edge] != RESULT_LOSS
+
     cdef void _add_noise(self) noexcept nogil:
         """prior = (1 - f) prior + f Dirichlet(alpha) at the root (Silver et al. 2018)."""
         cdef tree_t* tree = &self.tree.columns
@@ -358,7 +409,7 @@ cdef class Search:
                     child = tree.child[edge]
                     break
         self.root.apply_c(action)
-        if child == NO_NODE or tree.status[child] != NODE_EXPANDED:
+        if child == NO_NODE or tree.status[child] == NODE_WAITING or tree.num_edges[child] == 0:
             return self.set_root(self.root)
         tree_copy_subtree(&self.spare.columns, tree, child)
         self.tree.swap(self.spare)
@@ -367,25 +418,32 @@ cdef class Search:
     cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil:
         """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
 
-        Equal visits are told apart by the prior, then by the order of the actions.
+        Equal visits are told apart by the prior, then by the order of the actions. What the
+        solver has proven comes first, see `counts`.
         """
         cdef tree_t* tree = &self.tree.columns
-        cdef edge_t first = tree.first_edge[ROOT], edge, best = first
+        cdef edge_t first = tree.first_edge[ROOT], edge, best = NO_EDGE
         cdef edge_t end = first + max(1, tree.num_visited[ROOT])
         cdef double total = 0.0, at, share
         for edge in range(first, end):
-            if (tree.visits[edge] > tree.visits[best] or (
+            if self.counts(edge) and (best == NO_EDGE or tree.visits[edge] > tree.visits[best] or (
                     tree.visits[edge] == tree.visits[best] and (
                         tree.prior[edge] > tree.prior[best] or (
                             tree.prior[edge] == tree.prior[best]
                             and tree.action[edge] < tree.action[best])))):
                 best = edge
+        if best == NO_EDGE:
+            # Every visited move is lost; the next one may not be.
+            return tree.action[end if tree.num_visited[ROOT] < tree.num_edges[ROOT] else first]
         if temperature <= 1e-3 or tree.visits[best] == 0:
             return tree.action[best]
         for edge in range(first, end):
-            total += pow(<double>tree.visits[edge] / tree.visits[best], 1.0 / temperature)
+            if self.counts(edge):
+                total += pow(<double>tree.visits[edge] / tree.visits[best], 1.0 / temperature)
         at = next_uniform(rng) * total
         for edge in range(first, end):
+            if not self.counts(edge):
+                continue
             share = pow(<double>tree.visits[edge] / tree.visits[best], 1.0 / temperature)
             if at < share:
                 return tree.action[edge]
@@ -397,6 +455,8 @@ cdef class Search:
         cdef tree_t* tree = &self.tree.columns
         if tree.num_nodes == 0:
             return 0.0
+        if tree.status[ROOT] == NODE_TERMINAL:
+            return tree.value[ROOT]
         return tree.value_total[ROOT] / (1 + tree.node_visits[ROOT])
 
     # -- the Python face: analysis, play, tests -------------------------------------------
@@ -484,8 +544,8 @@ cdef class Search:
         Returns
         -------
         list of dict
-            ``action``, ``visits``, ``prior``, and ``value``, for the player to move at the
-            root, None where unvisited.
+            ``action``, ``visits``, ``prior``, ``value``, for the player to move at the root,
+            None where unvisited, and ``proven``: -1, 0, 1, or None where it is not.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t edge
@@ -497,10 +557,14 @@ cdef class Search:
                 "visits": tree.visits[edge],
                 "prior": tree.prior[edge],
                 "value": tree.value_sum[edge] / tree.visits[edge] if tree.visits[edge] else None,
+                "proven": None if tree.result[edge] == RESULT_UNKNOWN else tree.result[edge],
             }
             for edge in range(tree.first_edge[ROOT], tree.first_edge[ROOT] + tree.num_edges[ROOT])
         ]
-        return sorted(rows, key=lambda r: (-r["visits"], -r["prior"], r["action"]))
+        return sorted(
+            rows,
+            key=lambda r: (r["proven"] != 1, r["proven"] == -1, -r["visits"], -r["prior"],
+                           r["action"]))
 
     def principal_variation(self, max_length=20):
         """The actions of most visits from the root on."""

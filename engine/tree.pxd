@@ -21,12 +21,19 @@ ctypedef int32_t edge_t      # row of the edge columns
 
 cdef enum:
     NO_NODE = -1
+    NO_EDGE = -1
     ROOT = 0
 
 cdef enum node_status_t:
     NODE_WAITING = 0         # its evaluation is in flight; the edges have no prior yet
     NODE_EXPANDED = 1        # evaluated; edges can be selected
-    NODE_TERMINAL = 2        # the game is over here; `value` is exact
+    NODE_TERMINAL = 2        # over, or proven by the solver; `value` is exact
+
+cdef enum edge_result_t:     # what an edge leads to, for the player choosing it
+    RESULT_LOSS = -1
+    RESULT_DRAW = 0
+    RESULT_WIN = 1
+    RESULT_UNKNOWN = 2       # not proven; always so without the solver
 
 cdef struct tree_t:
     node_t num_nodes         # rows in use
@@ -50,6 +57,7 @@ cdef struct tree_t:
     int32_t* visits          # finished simulations, and those in flight
     node_t* child            # NO_NODE until first visited
     action_t* action
+    int8_t* result           # edge_result_t
 
 cdef class Tree:
     cdef tree_t columns

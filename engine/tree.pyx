@@ -26,7 +26,7 @@ cdef class Tree:
         self.columns.node_capacity = node_capacity
         self.columns.edge_capacity = edge_capacity
         cdef size_t nodes = <size_t>node_capacity, edges = <size_t>edge_capacity
-        self.num_bytes = nodes * 26 + edges * 20
+        self.num_bytes = nodes * 26 + edges * 21
         self.memory = malloc(self.num_bytes)
         if self.memory == NULL:
             raise MemoryError(
@@ -52,6 +52,7 @@ cdef class Tree:
         at += 24 * nodes
         self.columns.player = <int8_t*>at
         self.columns.status = <uint8_t*>(at + nodes)
+        self.columns.result = <int8_t*>(at + 2 * nodes)
 
     def __dealloc__(self):
         free(self.memory)
@@ -104,6 +105,7 @@ cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noe
             tree.value_sum[to] = source.value_sum[edge]
             tree.visits[to] = source.visits[edge]
             tree.action[to] = source.action[edge]
+            tree.result[to] = source.result[edge]
             child = source.child[edge]
             tree.child[to] = NO_NODE
             if child != NO_NODE:

@@ -445,9 +445,10 @@ cdef class Worker:
             journal.root_values[ply] = search.root_value()
             first = tree.first_edge[ROOT]
             for edge in range(first, first + tree.num_visited[ROOT]):
-                journal.policy_actions[entry] = tree.action[edge]
-                journal.policy_visits[entry] = tree.visits[edge]
-                entry += 1
+                if search.counts(edge):
+                    journal.policy_actions[entry] = tree.action[edge]
+                    journal.policy_visits[entry] = tree.visits[edge]
+                    entry += 1
         journal.policy_ends[ply] = entry
         store32(&journal.header.num_plies, ply + 1)
         self.process.counters[COUNT_PLIES] += 1

@@ -96,7 +96,7 @@ def test_command_line_text_is_read_as_what_the_field_holds() -> None:
         ("[game]\noptions = 3", "game.options must be a table, got 3"),
         ("[search]\nnum_simulations = 0", "search.num_simulations must be an integer >= 1, got 0"),
         ("[learner]\nema_decay = 1.0", r"learner.ema_decay must be in \[0, 1\), got 1.0"),
-        ("[selfplay]\ngames_per_worker = 0", r"selfplay.streams must be an integer in \[1"),
+        ("[selfplay]\ngames_per_worker = 0", "selfplay.games_per_worker must be an integer >= 1"),
         ("[selfplay]\nevaluator = 'onnx'", "selfplay.evaluator must be one of torch, uniform"),
         ("[budget]\nmax_time = '5 parsecs'", "budget.max_time: a duration must look like"),
         ("seed = -1", "seed must be an integer in"),

@@ -42,7 +42,7 @@ __all__ = ["Outcome", "Trainer"]
 log = logging.getLogger(__name__)
 
 DISPLAY_EVERY_S = 0.25
-RATE_WINDOW_S = 10.0
+RATE_WINDOW_S = 30.0
 KEEP_TIME_EVERY_S = 5.0
 
 

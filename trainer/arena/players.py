@@ -69,7 +69,7 @@ def contestant(text: str, num_simulations: int, base: SearchConfig | None = None
     num_simulations
         Of a network player's move.
     base
-        Its other search settings.
+        Its other search settings; by default those of `SearchConfig`, with the solver.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def contestant(text: str, num_simulations: int, base: SearchConfig | None = None
             f"no player {text!r}: expected random, mcts:N (for example mcts:1000), or the path of "
             "a run, a checkpoint or a model.safetensors"
         )
-    return Contestant(text, "network", match_search(num_simulations, base), find_model(Path(text)))
+    search = match_search(num_simulations, base or SearchConfig(solver=True))
+    return Contestant(text, "network", search, find_model(Path(text)))
 
 
 def find_model(path: Path) -> Path:
