@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 import games
+from engine.backends.symmetric import SymmetricEvaluator
 from engine.backends.uniform import UniformEvaluator
 from engine.batching import BatchPolicy, LatencyCurve, batch_rows, hold_us, measured_curve
 from engine.errors import ConfigError
@@ -38,9 +39,15 @@ class EvaluatorSpec:
     """``module:function`` that reads a model file into an `engine.backends.plan.Plan`."""
     device: str = "auto"
     precision: str = "auto"
+    symmetric: bool = False
+    """Average over the board's symmetries: stronger, and as many times slower."""
 
     def make(self, game: Game, max_batch: int) -> Evaluator:
         """An evaluator for one stream."""
+        evaluator = self._make(game, max_batch)
+        return SymmetricEvaluator(evaluator, game) if self.symmetric else evaluator
+
+    def _make(self, game: Game, max_batch: int) -> Evaluator:
         if self.kind == "uniform":
             return UniformEvaluator()
         if self.kind != "torch":

@@ -3,10 +3,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from engine.cache import Cache
 from engine.ring import Ring
 from engine.segment import Segment
 
-__all__ = ["WorkerSide", "best_first", "draw"]
+__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw"]
 
 def draw(
     kind: str,
@@ -19,6 +20,19 @@ def draw(
     parameter: float = 1.0,
 ) -> list[Any]: ...
 def best_first(priors: list[float], actions: list[int], num_visited: int) -> list[int]: ...
+
+def cache_store(
+    cache: Cache,
+    position: int,
+    policy_logits: npt.NDArray[np.float32],
+    wdl_logits: npt.NDArray[np.float32],
+    *,
+    model: int = 0,
+    generation: int = 0,
+) -> None: ...
+def cache_find(
+    cache: Cache, position: int, *, model: int = 0, generation: int = 0
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None: ...
 
 class WorkerSide:
     def __init__(

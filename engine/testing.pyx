@@ -1,6 +1,6 @@
 """Inner functions of the engine, called from Python: for tests alone, nothing else uses them.
 
-Random streams, one side of a ring step by step, and the order of a node's edges. Nothing is
+Random streams, one side of a ring step by step, the cache, and the order of a node's edges. Nothing is
 checked here that the functions do not check themselves.
 """
 
@@ -9,12 +9,13 @@ from libc.string cimport memcpy
 
 import numpy as np
 
+from engine.cache cimport Cache, cache_key
 from engine.ring cimport Ring
 from engine.rng cimport next_below, next_gamma, next_normal, next_uniform, next_word, rng_for, rng_t
 from engine.segment cimport Segment
 from engine.tree cimport NODE_WAITING, Tree, tree_add_node, tree_best_first
 
-__all__ = ["WorkerSide", "best_first", "draw"]
+__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw"]
 
 
 def draw(str kind not None, int count, *, uint64_t seed=0, uint64_t game=0, uint64_t ply=0,
@@ -53,6 +54,26 @@ def best_first(list priors not None, list actions not None, int num_visited):
         tree.columns.action[i] = actions[i]
     tree_best_first(&tree.columns, 0)
     return [tree.columns.action[i] for i in range(len(priors))]
+
+
+def cache_store(Cache cache not None, uint64_t position, float[::1] policy_logits not None,
+                float[::1] wdl_logits not None, *, uint64_t model=0, uint64_t generation=0):
+    """Keep an answer for the position of that hash."""
+    cache.store(cache_key(position, model, generation), &policy_logits[0], &wdl_logits[0])
+
+
+def cache_find(Cache cache not None, uint64_t position, *, uint64_t model=0,
+               uint64_t generation=0):
+    """(policy logits [A], win/draw/loss logits [3]) of the position of that hash, or None."""
+    if not cache.find(cache_key(position, model, generation)):
+        return None
+    policy = np.empty(cache.num_actions, np.float32)
+    wdl = np.empty(3, np.float32)
+    cdef float[::1] policy_view = policy
+    cdef float[::1] wdl_view = wdl
+    memcpy(&policy_view[0], cache.policy_logits, cache.num_actions * sizeof(float))
+    memcpy(&wdl_view[0], cache.wdl_logits, 3 * sizeof(float))
+    return policy, wdl
 
 
 cdef class WorkerSide:

@@ -7,7 +7,7 @@ import pytest
 from perfect_tictactoe import GAME, after, value
 
 from engine.errors import ConfigError
-from trainer.arena.players import contestant, find_model
+from trainer.arena.players import contestant
 from trainer.evaluate import Position, _report, grade, grade_policy, read_positions
 
 
@@ -95,7 +95,7 @@ def test_grading_can_be_given_up(file) -> None:
 
 def test_a_network_is_graded_with_and_without_search(tiny_run, file) -> None:
     known = read_positions(file, GAME)
-    alone = grade_policy(find_model(tiny_run), GAME, known)
+    alone = grade_policy(contestant(str(tiny_run), 1), GAME, known)
     assert alone["positions"] == 4 and 0 <= alone["perfect"] <= alone["outcome_perfect"] <= 1
     searched = grade(contestant(str(tiny_run), 400), GAME, known)
     assert searched is not None and searched["by_ply"]["5-9"]["outcome_perfect"] == 1.0

@@ -25,12 +25,7 @@ def analyser(
     evaluator: Any
     config = who.search
     if who.kind == "network":
-        from engine.backends.torch_backend import TorchEvaluator
-        from trainer.network import load_plan
-
-        evaluator = TorchEvaluator(
-            game, str(who.model), load_plan=load_plan, device=device, precision=precision
-        )
+        evaluator = who.evaluator(device, precision).make(game, LEAVES_IN_FLIGHT)
         config = replace(config, leaves_in_flight=LEAVES_IN_FLIGHT)
     else:
         evaluator = LocalRollout(game, secrets.randbits(32))
@@ -69,10 +64,11 @@ def play_session(
     position: str | None,
     game: str | None,
     device: str,
+    symmetric: bool,
     console: Any,
 ) -> None:
     """`ringzero play`: a person at the terminal against `player`."""
-    who = contestant(player, max(1, simulations))
+    who = contestant(player, max(1, simulations), symmetric=symmetric)
     rules = game_of(who, game=game)
     if position is not None:
         rules.state_from_text(position)  # a wrong one is told before a network is loaded

@@ -40,6 +40,10 @@ GameName = Annotated[str | None, Parameter(name="--game", help="A game; see ring
 Seed = Annotated[int, Parameter(help="Keys every random draw.", validator=Number(gte=0))]
 Count = Annotated[int, Parameter(validator=Number(gte=0))]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
+Symmetric = Annotated[
+    bool,
+    Parameter(negative=(), help="Average networks over the board's symmetries: stronger, slower."),
+]
 Precision = Annotated[str, Parameter(help="auto, fp32 or bf16.")]
 
 
@@ -274,6 +278,7 @@ def arena(
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
+    symmetric: Symmetric = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -299,8 +304,8 @@ def arena(
 
     if games < 2:
         raise ConfigError(f"games must be >= 2, got {games}")
-    one = contestant(player, simulations)
-    two = contestant(opponent, opponent_simulations or simulations)
+    one = contestant(player, simulations, symmetric=symmetric)
+    two = contestant(opponent, opponent_simulations or simulations, symmetric=symmetric)
     rules = game_of(one, two, game=game)
     with _progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance:
         result = play_match(
@@ -328,6 +333,7 @@ def evaluate(
     seed: Seed = 0,
     device: Device = "auto",
     precision: Precision = "auto",
+    symmetric: Symmetric = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -347,12 +353,12 @@ def evaluate(
     from trainer.arena.players import contestant, game_of
     from trainer.evaluate import grade, grade_policy, read_positions
 
-    who = contestant(player, max(1, simulations))
+    who = contestant(player, max(1, simulations), symmetric=symmetric)
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None
     if simulations == 0 and who.model is not None:
-        report = grade_policy(who.model, rules, known, device=device, precision=precision)
+        report = grade_policy(who, rules, known, device=device, precision=precision)
     else:
         with _progress_bar(f"grading {who.name}", len(known), quiet or as_json) as advance:
             report = grade(
@@ -380,6 +386,7 @@ def play(
     position: str | None = None,
     game: GameName = None,
     device: Device = "auto",
+    symmetric: Symmetric = False,
 ) -> int:
     """Play against a run, a checkpoint or a baseline, in the terminal.
 
@@ -400,7 +407,9 @@ def play(
 
     if side not in (1, 2):
         raise ConfigError(f"side must be 1 or 2, got {side}")
-    play_session(player, simulations, side - 1, position, game, device, _console())
+    play_session(
+        player, simulations, side - 1, position, game, device, symmetric, _console()
+    )
     return 0
 
 

@@ -26,6 +26,7 @@ from trainer.arena.players import Contestant
 __all__ = ["Position", "grade", "read_positions"]
 
 PLIES_PER_BUCKET = 5
+MAX_BATCH = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +128,15 @@ def grade(
 
 
 def grade_policy(
-    model: Path,
+    player: Contestant,
     game: Game,
     positions: Sequence[Position],
     *,
     device: str = "auto",
     precision: str = "auto",
 ) -> dict[str, Any]:
-    """The same for the network's own policy and value, without any search."""
-    from engine.backends.torch_backend import TorchEvaluator
-    from trainer.network import load_plan
-
-    evaluator = TorchEvaluator(
-        game, str(model), load_plan=load_plan, device=device, precision=precision
-    )
+    """The same for a network player's own policy and value, without any search."""
+    evaluator = player.evaluator(device, precision).make(game, MAX_BATCH)
     num = len(positions)
     run = Run(
         np.zeros((num, game.observation_bytes), np.uint8),
@@ -175,7 +171,7 @@ def _searched(
         workers=workers,
         games_per_worker=min(512, -(-num // workers)),
         streams=cpu_count(),
-        batch=BatchPolicy(max_batch=128, queue_delay_us=0),
+        batch=BatchPolicy(max_batch=MAX_BATCH, queue_delay_us=0),
     )
     moves, values = [0] * num, [0.0] * num
     with Pool(

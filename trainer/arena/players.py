@@ -24,6 +24,8 @@ class Contestant:
     search: SearchConfig
     model: Path | None = None
     """The model file of a network player."""
+    symmetric: bool = False
+    """Whether its network is asked about a position's mirror images, too."""
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
@@ -40,7 +42,9 @@ class Contestant:
         from engine.backends.torch_backend import choose_device  # imports torch
 
         choose_device(device)  # told here, not by a process that dies of it
-        return EvaluatorSpec(path=str(self.model), device=device, precision=precision)
+        return EvaluatorSpec(
+            path=str(self.model), device=device, precision=precision, symmetric=self.symmetric
+        )
 
 
 def match_search(num_simulations: int, base: SearchConfig | None = None) -> SearchConfig:
@@ -58,7 +62,13 @@ def match_search(num_simulations: int, base: SearchConfig | None = None) -> Sear
     )
 
 
-def contestant(text: str, num_simulations: int, base: SearchConfig | None = None) -> Contestant:
+def contestant(
+    text: str,
+    num_simulations: int,
+    base: SearchConfig | None = None,
+    *,
+    symmetric: bool = False,
+) -> Contestant:
     """The player that `text` names.
 
     Parameters
@@ -70,6 +80,8 @@ def contestant(text: str, num_simulations: int, base: SearchConfig | None = None
         Of a network player's move.
     base
         Its other search settings; by default those of `SearchConfig`, with the solver.
+    symmetric
+        Whether a network is asked about a position's mirror images, too.
 
     Raises
     ------
@@ -94,7 +106,7 @@ def contestant(text: str, num_simulations: int, base: SearchConfig | None = None
             "a run, a checkpoint or a model.safetensors"
         )
     search = match_search(num_simulations, base or SearchConfig(solver=True))
-    return Contestant(text, "network", search, find_model(Path(text)))
+    return Contestant(text, "network", search, find_model(Path(text)), symmetric)
 
 
 def find_model(path: Path) -> Path:
