@@ -6,7 +6,7 @@ import pytest
 
 import games
 from games.base import Game, GameState
-from trainer.arena.openings import openings
+from trainer.arena.openings import openings, varied_starts
 
 
 def played(game: Game, actions: list[int]) -> GameState:
@@ -62,3 +62,15 @@ def test_walks_that_end_the_game_are_left_out() -> None:
 def test_impossible_numbers_are_errors(num: int, plies: int) -> None:
     with pytest.raises(ValueError, match="must be >="):
         openings(games.make("tictactoe"), num, plies, seed=0)
+
+
+def test_varied_starts_have_every_length_and_never_a_finished_game() -> None:
+    game = games.make("tictactoe")
+    starts = varied_starts(game, 300, 6, seed=3)
+    assert {len(start) for start in starts} == set(range(7))
+    assert starts == varied_starts(game, 300, 6, seed=3)
+    for start in starts:
+        state = game.initial_state()
+        for action in start:
+            state.apply_action(action)
+        assert not state.is_terminal()

@@ -183,6 +183,9 @@ class SelfplayConfig:
     """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
     cache_mb: float = 64.0
     """Megabytes of the evaluation cache that the workers share; 0: none."""
+    opening_plies: int = 0
+    """Each game starts with random plies that are not learned from, up to so many, >= 0: without
+    them, games of a network that knows what it wants are much alike."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     evaluator: str = "torch"
@@ -202,6 +205,7 @@ class SelfplayConfig:
             max_batch=("an integer >= 1", self.max_batch >= 1),
             queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
             cache_mb=(">= 0", self.cache_mb >= 0),
+            opening_plies=("an integer >= 0", self.opening_plies >= 0),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(

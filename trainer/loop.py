@@ -24,6 +24,7 @@ from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
 from engine.server import EvaluatorSpec
 from trainer.arena.match import play_match
+from trainer.arena.openings import varied_starts
 from trainer.arena.players import contestant, match_search
 from trainer.checkpoint import CheckpointStore
 from trainer.config import RunConfig, to_toml
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 DISPLAY_EVERY_S = 0.25
 RATE_WINDOW_S = 30.0
 KEEP_TIME_EVERY_S = 5.0
+NUM_STARTS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +258,16 @@ class Trainer:
             ),
             seed=self.config.seed,
             first_game=self.store.last_number() + 1,
+            openings=self._starts(),
         )
         if evaluators:
             pool.load(0, evaluators[0].path, self.generation)
         return pool
+
+    def _starts(self) -> list[list[int]]:
+        """Where games begin; game n of the run takes the n-th, round and round."""
+        plies = self.config.selfplay.opening_plies
+        return varied_starts(self.game, NUM_STARTS, plies, self.config.seed) if plies else []
 
     def _wait_ready(self, pool: Pool) -> None:
         self._show("starting", force=True)

@@ -9,7 +9,7 @@ import random
 
 from games.base import Game
 
-__all__ = ["openings"]
+__all__ = ["openings", "varied_starts"]
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,20 @@ def openings(game: Game, num: int, plies: int, seed: int) -> list[list[int]]:
                 *(game.name, num, plies, len(found)),
             )
     return [list(actions) for actions in itertools.islice(itertools.cycle(found.values()), num)]
+
+
+def varied_starts(game: Game, num: int, plies: int, seed: int) -> list[list[int]]:
+    """`num` random starts for self-play: 0 to `plies` random plies each, never a finished game.
+
+    Unlike `openings` they may repeat: the empty one is one of them.
+    """
+    rng = random.Random(seed)
+    starts: list[list[int]] = []
+    while len(starts) < num:
+        walk = _walk(game, rng.randint(0, plies), rng)
+        if walk is not None:
+            starts.append(walk[1])
+    return starts
 
 
 def _walk(game: Game, length: int, rng: random.Random) -> tuple[int, list[int]] | None:
