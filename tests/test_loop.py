@@ -81,15 +81,17 @@ def test_a_spent_budget_ends_at_once_with_the_verdict(run, tmp_path) -> None:
     positions = tmp_path / "positions.jsonl"
     row = {"moves": "013524", "scores": [None] * 6 + [1, 0, -1], "value": 1, "best": [6]}
     positions.write_text(json.dumps(row) + "\n")
-    done = ringzero(
-        *("train", "tictactoe", "--run", run, "--serial", "--no-progress"),
-        *("--evaluation.positions", positions),
-    )
+    typed = ("train", "tictactoe", "--run", run, "--serial", "--no-progress",
+             "--evaluation.positions", positions)  # fmt: skip
+    done = ringzero(*typed)
     assert done.returncode == 0, done.stderr
     assert "2 generations" in done.stdout and f"ringzero play {run}" in done.stdout
     assert "against random: " in done.stdout and "Elo" in done.stdout
     assert "known positions: " in done.stdout
     assert "self-play" not in done.stderr and "measured random" in done.stderr
+    again = ringzero(*typed)  # by then there is nothing left to measure
+    assert again.returncode == 0 and "measured" not in again.stderr
+    assert again.stdout.splitlines()[1:] == done.stdout.splitlines()[1:]
 
 
 def test_what_was_measured_is_readable_by_others(tiny_run) -> None:

@@ -114,7 +114,7 @@ class Trainer:
         self.generation = 0
         self._signal = 0
         self._told = False  # that it is stopping
-        self._spent_before = 0.0
+        self._spent_before = self._checkpoint_s = 0.0
         self._losses: list[Losses] = []
         self._strength: list[Strength] = []
         self._recent: deque[tuple[float, dict[str, float]]] = deque()
@@ -142,6 +142,7 @@ class Trainer:
         if latest is not None:
             info = self.checkpoints.load(latest, self.learner)
             self.generation = int(info["generation"])
+            self._checkpoint_s = float(info["elapsed_s"])
             self._unlearned = self._stored_rows() - int(info["rows"])
         self._spent_before = float(self.store.get("elapsed_s", 0.0))
         self._num_games = self.store.num_games()
@@ -172,6 +173,8 @@ class Trainer:
 
     def run(self) -> Outcome:
         """Train until the budget is spent or a signal asks to stop."""
+        if self._over() and self._is_measured():
+            return self._outcome()  # typed again after its end: there is only the verdict to tell
         measured = False
         with _signals(self), self._open_pool() as pool, Metrics(
             self.folder.tensorboard, self.learner.step
@@ -198,6 +201,16 @@ class Trainer:
             self._show("stopping" if not measured else "done", force=True)
         self._pool = None
         self._keep_time()
+        return self._outcome()
+
+    def _is_measured(self) -> bool:
+        """Whether the newest checkpoint has met everything that it shall be measured by."""
+        evaluation = self.config.evaluation
+        wanted = {*evaluation.baselines, *(["positions"] if evaluation.positions else [])}
+        since = self._checkpoint_s / 60
+        return wanted <= {found.label for found in self._strength if found.minutes >= since}
+
+    def _outcome(self) -> Outcome:
         self.store.close()
         latest = self.checkpoints.latest()
         return Outcome(
