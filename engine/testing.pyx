@@ -1,7 +1,7 @@
 """Inner functions of the engine, called from Python: for tests alone, nothing else uses them.
 
-Random streams, one side of a ring step by step, the cache, and the order of a node's edges. Nothing is
-checked here that the functions do not check themselves.
+Random streams, one side of a ring step by step, the cache, and the order of a node's edges. Nothing
+is checked here that the functions do not check themselves.
 """
 
 from libc.stdint cimport int64_t, uint64_t
