@@ -109,8 +109,7 @@ def grade(
 ) -> dict[str, Any] | None:
     """How often the player is right.
 
-    A network player with a search of 0 simulations (see `policy_moves`) is not made here; the
-    command line takes that path for ``--simulations 0``.
+    `grade_policy` is what the command line calls for ``--simulations 0``.
 
     Parameters
     ----------
