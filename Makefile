@@ -90,6 +90,8 @@ $(VENV)/installed: pyproject.toml | $(VENV)/created
 	@printf '[build_ext]\nparallel = %s\n' $(JOBS) > $(VENV)/build.cfg
 	@touch $(VENV)/built.next
 	@DIST_EXTRA_CONFIG=$(CURDIR)/$(VENV)/build.cfg $(PIP) install --no-build-isolation -e '.[dev]'
+	@test -e /dev/nvidia0 || $(PIP) install 'openvino>=2024.6' || \
+	  echo 'ringzero: OpenVINO was not found; the networks run on torch, at about half the speed'
 	@mv $(VENV)/built.next $(VENV)/built
 	@touch $@
 

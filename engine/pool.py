@@ -11,21 +11,23 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import connection, reduction
 from pathlib import Path
 from typing import Any
 
 import games
+from engine.backends.choose import Choice
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError, PoolError
 from engine.journal import Journal
 from engine.player import PlayerSpec
-from engine.process import Child, spawn
+from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
 from engine.segment import Segment, SegmentSpec, cache_entry_bytes
 from engine.server import EvaluatorSpec, Server, server_main
+from engine.tuning import RING_S, Settings, seconds_per_simulation, settings
 from engine.worker import Worker
 from games.base import Game
 
@@ -44,10 +46,12 @@ class PoolConfig:
     """How many of what."""
 
     workers: int = 1
+    """Processes that search; 0: as the measured rates ask for."""
     games_per_worker: int = 256
-    """Games in progress in each worker; half of them search while the other half waits."""
+    """Games in progress in each worker; half of them search while the other half waits. 0: as
+    the measured rates ask for."""
     streams: int = 1
-    """Batches that an inference process evaluates at once."""
+    """Batches that an inference process evaluates at once; 0: as measured."""
     batch: BatchPolicy = BatchPolicy()
     worker_spin_us: float = 0.0
     """Spinning pays only where a core is free for it."""
@@ -63,8 +67,8 @@ class PoolConfig:
         if self.cache_mb < 0:
             raise ConfigError(f"cache_mb must be >= 0, got {self.cache_mb!r}")
         for name in ("workers", "games_per_worker", "streams"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be an integer >= 1, got {getattr(self, name)!r}")
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be an integer >= 0, got {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class Pool:
         Numbers of the first game and of the first one not to be played.
     openings, plies_per_game
         See `engine.worker.Worker`.
+    say
+        Told of back ends being measured, which takes some seconds; None: the log is.
     """
 
     def __init__(
@@ -147,11 +153,15 @@ class Pool:
         game_limit: int | None = None,
         openings: Sequence[Sequence[int]] = (),
         plies_per_game: int = 0,
+        say: Callable[[str], None] | None = None,
     ) -> None:
         self.game = game
         self.players = list(players)
         self.evaluators = list(evaluators)
         self.config = config or PoolConfig()
+        self.choices: list[Choice | None] = [None] * len(self.evaluators)
+        """What was measured for each model's back end."""
+        self._streams = [max(1, self.config.streams)] * len(self.evaluators)
         self.seed = seed
         self.openings = [list(opening) for opening in openings]
         self.plies_per_game = plies_per_game
@@ -161,6 +171,9 @@ class Pool:
                     f"a player needs model {player.model}, but there are "
                     f"{len(self.evaluators)} evaluators"
                 )
+        if not self.config.serial:
+            self._measure(say)
+        self.config = self._filled(self.config)
         spec = segment_spec(game, self.players, max(1, len(self.evaluators)), self.config)
         self.segment = Segment(spec)
         self.segment.next_game = first_game
@@ -177,6 +190,34 @@ class Pool:
         self.num_restarts = 0
         self._serial_workers: list[Worker] = []
         self._serial_servers: list[Server] = []
+
+    def _measure(self, say: Callable[[str], None] | None) -> None:
+        """Choose every model's back end."""
+        for model, spec in enumerate(self.evaluators):
+            self.evaluators[model], self._streams[model], self.choices[model] = spec.resolved(
+                self.game, self.config.streams, say
+            )
+
+    def _filled(self, config: PoolConfig) -> PoolConfig:
+        """`config` with the numbers that it leaves to measurements."""
+        if config.workers and config.games_per_worker:
+            return config
+        wanted = Settings(workers=1 if self.evaluators else cpu_count(), games_per_worker=256)
+        choice = next((choice for choice in self.choices if choice is not None), None)
+        if choice is not None:
+            wanted = settings(
+                choice.rows_per_s,
+                choice.streams,
+                choice.batch,
+                seconds_per_simulation(self.game) + RING_S,
+                cpu_count(),
+                shares_cores=True,
+            )
+        return replace(
+            config,
+            workers=config.workers or wanted.workers,
+            games_per_worker=config.games_per_worker or wanted.games_per_worker,
+        )
 
     # -- life -----------------------------------------------------------------------------
 
@@ -236,8 +277,8 @@ class Pool:
             model, config = process - self._num_workers, self.config
             self.segment.set_ready(model, False)
             target = server_main
-            args = (*shared, model, rules, self.evaluators[model], config.streams, config.batch,
-                    config.server_spin_us)  # fmt: skip
+            args = (*shared, model, rules, self.evaluators[model], self._streams[model],
+                    config.batch, config.server_spin_us)  # fmt: skip
         self._children[process] = spawn(
             self._name(process), target, args, self._log_path(process)
         )
@@ -251,6 +292,10 @@ class Pool:
             "openings": self.openings,
             "plies_per_game": self.plies_per_game,
         }
+
+    def streams(self, model: int) -> int:
+        """Batches that the model's process evaluates at once."""
+        return self._streams[model]
 
     @property
     def ready(self) -> bool:

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 cdef enum:
     LINE = 64
     MODEL_PATH_BYTES = 1024
+    MODEL_ABOUT_BYTES = 512
 
 cdef enum:                   # rows of process_t.counters; each process writes its own
     COUNT_SIMULATIONS = 0    # worker: finished simulations
@@ -48,6 +49,7 @@ cdef struct model_t:         # one evaluator's mailbox
     uint32_t ready           # server: 1 = loaded and answering
     uint32_t _pad3[13]
     char path[MODEL_PATH_BYTES]   # parent, written before `wanted`
+    char about[MODEL_ABOUT_BYTES] # server: what evaluates, for people
 
 cdef struct process_t:
     int64_t heartbeat_ns     # now_ns() of its last sign of life

@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 1
+VERSION = 2
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -256,6 +256,17 @@ cdef class Segment:
 
     def set_loaded(self, int model, uint64_t generation):
         store64(&self._models[model].loaded, generation)
+
+    def about(self, int model):
+        """What evaluates, in words; "" before it is ready."""
+        cdef char* text = self._models[model].about
+        return text[:strlen(text)].decode(errors="replace")
+
+    def set_about(self, int model, str text):
+        # The last byte is never written: a reader who comes between finds an end.
+        cdef bytes raw = text.encode()[:MODEL_ABOUT_BYTES - 2] + b"\0"
+        cdef char* start = raw
+        memcpy(self._models[model].about, start, len(raw))
 
     def ready(self, int model):
         """True once the inference process answers."""

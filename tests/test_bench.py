@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from engine import build_info
+from engine.backends.rates import BackendProcess
 from engine.errors import ConfigError
 from trainer import bench
-from trainer.bench.rates import BackendProcess
 
 release_only = pytest.mark.skipif(build_info.DEBUG, reason="benchmarks refuse the debug build")
 
@@ -54,7 +54,7 @@ def test_net_gives_a_rate_for_each_back_end_and_batch() -> None:
 
 
 @release_only
-@pytest.mark.parametrize("evaluator", ["torch", "uniform"])
+@pytest.mark.parametrize("evaluator", ["network", "uniform"])
 def test_pipeline_gives_its_figures(evaluator: str) -> None:
     figures = figures_of(
         bench.pipeline(
@@ -65,13 +65,17 @@ def test_pipeline_gives_its_figures(evaluator: str) -> None:
             games_per_worker=8,
             max_batch=4,
             evaluator=evaluator,
+            streams=2,
         )
     )
     positive(figures, "rows_per_s", "backend_rows_per_s", "efficiency", "mean_batch")
     positive(figures, "simulations_per_s", "positions_per_s", "queue_delay_us")
     assert figures["games_per_s"] >= 0
     assert figures["mean_batch"] <= 4
-    assert figures["backend"].startswith(evaluator)
+    assert figures["backend"].startswith("torch" if evaluator == "network" else evaluator)
+    assert "bound" in figures["verdict"] or "balanced" in figures["verdict"]
+    for name in ("cached_simulations_per_s", "cached_positions_per_s", "cache_gain"):
+        assert (figures[name] > 0) == (evaluator == "network")
 
 
 def test_debug_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +109,7 @@ def test_network_is_blocks_by_channels() -> None:
 class Broken:
     """Makes no evaluator."""
 
-    def make(self, game: Any, max_batch: int) -> Any:
+    def make_streams(self, game: Any, max_batch: int, streams: int) -> Any:
         raise SystemExit(3)
 
 
@@ -113,8 +117,11 @@ def test_back_end_that_dies_is_an_error_and_no_wait() -> None:
     from engine.errors import PoolError
     from games import make
 
-    with pytest.raises(PoolError, match="exit code 3"):
-        BackendProcess(make("tictactoe"), Broken(), 1, 4)
+    with (
+        BackendProcess(make("tictactoe")) as backend,
+        pytest.raises(PoolError, match="exit code 3"),
+    ):
+        backend.make(Broken(), 1, 4)
 
 
 def test_machine_names_commit_and_flavour() -> None:

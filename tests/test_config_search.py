@@ -44,6 +44,6 @@ def test_a_player_of_unknown_kind_or_model_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["workers", "games_per_worker", "streams"])
-def test_a_pool_of_nothing_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name} must be an integer >= 1, got 0"):
-        PoolConfig(**{name: 0})
+def test_a_pool_of_less_than_nothing_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} must be an integer >= 0, got -1"):
+        PoolConfig(**{name: -1})

@@ -10,6 +10,7 @@ from engine.local import LocalRollout
 from engine.search import Search
 from games.base import Game, GameState
 from trainer.arena.players import Contestant, contestant, game_of
+from trainer.compute import Compute
 from trainer.play import Candidate, Session, lines_from
 
 __all__ = ["analyser", "play_session"]
@@ -19,13 +20,13 @@ LEAVES_IN_FLIGHT = 8
 
 
 def analyser(
-    who: Contestant, game: Game, device: str = "auto", precision: str = "auto"
+    who: Contestant, game: Game
 ) -> Callable[[GameState, int], list[Candidate]]:
     """A function that searches a state with so many simulations and returns its candidates."""
     evaluator: Any
     config = who.search
     if who.kind == "network":
-        evaluator = who.evaluator(device, precision).make(game, LEAVES_IN_FLIGHT)
+        evaluator = who.evaluator().resolved(game, 1)[0].make(game, LEAVES_IN_FLIGHT)
         config = replace(config, leaves_in_flight=LEAVES_IN_FLIGHT)
     else:
         evaluator = LocalRollout(game, secrets.randbits(32))
@@ -63,12 +64,12 @@ def play_session(
     side: int,
     position: str | None,
     game: str | None,
-    device: str,
+    compute: Compute,
     symmetric: bool,
     console: Any,
 ) -> None:
     """`ringzero play`: a person at the terminal against `player`."""
-    who = contestant(player, max(1, simulations), symmetric=symmetric)
+    who = contestant(player, max(1, simulations), symmetric=symmetric, compute=compute)
     rules = game_of(who, game=game)
     if position is not None:
         rules.state_from_text(position)  # a wrong one is told before a network is loaded
@@ -76,7 +77,7 @@ def play_session(
         simulations = who.search.num_simulations
     Session(
         rules,
-        analyser(who, rules, device),
+        analyser(who, rules),
         console,
         lines_from(console),
         side="xo"[side],

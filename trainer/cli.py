@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +19,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.errors import ConfigError, EngineError, StoreError
+from trainer.compute import Compute
 
 __all__ = ["app", "main"]
 
@@ -44,7 +45,12 @@ Symmetric = Annotated[
     bool,
     Parameter(negative=(), help="Average networks over the board's symmetries: stronger, slower."),
 ]
-Precision = Annotated[str, Parameter(help="auto, fp32 or bf16.")]
+Backend = Annotated[
+    str, Parameter(help="On a CPU: auto (what measures fastest), openvino or torch.")
+]
+Precision = Annotated[
+    str, Parameter(help="auto (the fastest that is exact enough), fp32, bf16 or int8 (openvino).")
+]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -277,7 +283,9 @@ def arena(
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
+    backend: Backend = "auto",
     precision: Precision = "auto",
+    opponent_precision: Precision | None = None,
     symmetric: Symmetric = False,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -296,6 +304,8 @@ def arena(
         Of a network player's move.
     opponent_simulations
         Of the opponent's, if it shall differ.
+    opponent_precision
+        Of the opponent's network, if it shall differ.
     opening_plies
         Random plies before each pair.
     """
@@ -304,13 +314,17 @@ def arena(
 
     if games < 2:
         raise ConfigError(f"games must be >= 2, got {games}")
-    one = contestant(player, simulations, symmetric=symmetric)
-    two = contestant(opponent, opponent_simulations or simulations, symmetric=symmetric)
+    compute = Compute(device, backend, precision)
+    one = contestant(player, simulations, symmetric=symmetric, compute=compute)
+    two = contestant(
+        opponent, opponent_simulations or simulations, symmetric=symmetric,
+        compute=replace(compute, precision=opponent_precision or precision),
+    )  # fmt: skip
     rules = game_of(one, two, game=game)
     with _progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance:
         result = play_match(
-            rules, one, two, games, opening_plies=opening_plies, seed=seed, device=device,
-            precision=precision, on_game=lambda done, _: advance(done),
+            rules, one, two, games, opening_plies=opening_plies, seed=seed,
+            on_game=lambda done, _: advance(done),
         )  # fmt: skip
     assert result is not None  # nothing here gives a match up
     if as_json:
@@ -332,6 +346,7 @@ def evaluate(
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
+    backend: Backend = "auto",
     precision: Precision = "auto",
     symmetric: Symmetric = False,
     quiet: Quiet = False,
@@ -353,17 +368,17 @@ def evaluate(
     from trainer.arena.players import contestant, game_of
     from trainer.evaluate import grade, grade_policy, read_positions
 
-    who = contestant(player, max(1, simulations), symmetric=symmetric)
+    compute = Compute(device, backend, precision)
+    who = contestant(player, max(1, simulations), symmetric=symmetric, compute=compute)
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None
     if simulations == 0 and who.model is not None:
-        report = grade_policy(who, rules, known, device=device, precision=precision)
+        report = grade_policy(who, rules, known)
     else:
         with _progress_bar(f"grading {who.name}", len(known), quiet or as_json) as advance:
             report = grade(
-                who, rules, known, seed=seed, device=device, precision=precision,
-                on_progress=advance,
+                who, rules, known, seed=seed, on_progress=advance,
             )  # fmt: skip
             assert report is not None  # nothing here gives up
     report = {"player": who.name, "game": rules.name, "simulations": simulations, **report}
@@ -386,6 +401,7 @@ def play(
     position: str | None = None,
     game: GameName = None,
     device: Device = "auto",
+    backend: Backend = "auto",
     symmetric: Symmetric = False,
 ) -> int:
     """Play against a run, a checkpoint or a baseline, in the terminal.
@@ -408,7 +424,8 @@ def play(
     if side not in (1, 2):
         raise ConfigError(f"side must be 1 or 2, got {side}")
     play_session(
-        player, simulations, side - 1, position, game, device, symmetric, _console()
+        player, simulations, side - 1, position, game, Compute(device, backend), symmetric,
+        _console(),
     )
     return 0
 
@@ -509,20 +526,34 @@ def bench_net(
 @bench.command(name="pipeline")
 def bench_pipeline(
     *, game: str = "connect4", network: str = "4x48", simulations: int = 100,
-    seconds: float = 10.0, as_json: Json = False,
+    seconds: float = 10.0, workers: Count = 0, games_per_worker: Count = 0, streams: Count = 0,
+    max_batch: int = 256, evaluator: str = "network", device: Device = "auto",
+    backend: Backend = "auto", precision: Precision = "auto", cache_mb: float = 64.0,
+    as_json: Json = False,
 ) -> int:  # fmt: skip
     """Self-play through workers, rings and network, beside the network's own best rate.
 
-    Example: ringzero bench pipeline --game connect4
+    Example: ringzero bench pipeline --network 5x64 --precision bf16
+
+    Parameters
+    ----------
+    workers, games_per_worker, streams
+        0: as measured.
+    evaluator
+        network, or uniform, which answers at once.
+    cache_mb
+        Of the evaluation cache, whose figures are measured apart; 0: they are not.
     """
-    import games
     from trainer import bench as measure
 
-    shape = measure.network_config(network)
     return _bench(
-        measure.pipeline(games.make(game), shape, simulations=simulations, seconds=seconds),
+        measure.pipeline(
+            game, network, simulations=simulations, seconds=seconds, workers=workers,
+            games_per_worker=games_per_worker, streams=streams, max_batch=max_batch,
+            evaluator=evaluator, compute=Compute(device, backend, precision), cache_mb=cache_mb,
+        ),
         as_json,
-    )
+    )  # fmt: skip
 
 
 def _bench(figures: Any, as_json: bool) -> int:

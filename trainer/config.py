@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.config import SearchConfig
 from engine.errors import ConfigError
+from trainer.compute import BACKENDS, DEVICES, PRECISIONS, Compute
 from trainer.strict import nested, read_toml, to_toml, update
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
     "to_toml",
 ]
 
-PRECISIONS = ("auto", "fp32", "bf16")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -161,7 +161,7 @@ class LearnerConfig:
             policy_weight=(">= 0", self.policy_weight >= 0),
             value_weight=(">= 0", self.value_weight >= 0),
             validation_share=("in [0, 0.5]", 0 <= self.validation_share <= 0.5),
-            precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
+            precision=("auto, fp32 or bf16", self.precision in ("auto", "fp32", "bf16")),
             threads=("an integer >= 0", self.threads >= 0),
         )
 
@@ -170,13 +170,13 @@ class LearnerConfig:
 class SelfplayConfig:
     """How games are made."""
 
-    workers: int = 1
-    """Worker processes, >= 1. The tree costs a few percent of the network: one feeds a CPU."""
-    games_per_worker: int = 512
-    """Games that a worker plays at once, >= 1; half search while the other half waits."""
+    workers: int = 0
+    """Worker processes; 0: as many as the measured rates ask for."""
+    games_per_worker: int = 0
+    """Games that a worker plays at once; half search while the other half waits. 0: as many as
+    the measured rates ask for."""
     streams: int = 0
-    """Batches that the inference process evaluates at once; 0: one a core of a CPU. Each is a
-    thread with one core."""
+    """Batches that the inference process evaluates at once; 0: as many as measured fastest."""
     max_batch: int = 128
     """Most positions of a batch, >= 1."""
     queue_delay_us: int = 0
@@ -188,19 +188,21 @@ class SelfplayConfig:
     them, games of a network that knows what it wants are much alike."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
-    evaluator: str = "torch"
-    """torch (the network), uniform or rollout (no network, for trying things)."""
+    evaluator: str = "network"
+    """network, uniform or rollout (no network, for trying things)."""
     device: str = "auto"
     """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one."""
+    backend: str = "auto"
+    """On a CPU: openvino, torch, or auto: what measures fastest."""
     precision: str = "auto"
-    """fp32, bf16, or auto: what the device does best."""
+    """fp32, bf16, int8 (openvino), or auto: the fastest that is exact enough."""
 
     def __post_init__(self) -> None:
-        evaluators = ("torch", "uniform", "rollout")
+        evaluators = ("network", "uniform", "rollout")
         _check(
             self,
-            workers=("an integer >= 1", self.workers >= 1),
-            games_per_worker=("an integer >= 1", self.games_per_worker >= 1),
+            workers=("an integer >= 0", self.workers >= 0),
+            games_per_worker=("an integer >= 0", self.games_per_worker >= 0),
             streams=("an integer >= 0", self.streams >= 0),
             max_batch=("an integer >= 1", self.max_batch >= 1),
             queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
@@ -210,10 +212,16 @@ class SelfplayConfig:
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(
                 "auto, cpu, cuda or cuda:N",
-                re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+                re.fullmatch(DEVICES, self.device) is not None,
             ),
+            backend=(f"one of {', '.join(BACKENDS)}", self.backend in BACKENDS),
             precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
         )
+
+    @property
+    def compute(self) -> Compute:
+        """What the network runs on."""
+        return Compute(self.device, self.backend, self.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,8 @@ def _line(progress: Progress) -> str:
         parts.append(f"loss policy {last.policy:.3f} value {last.value:.3f}")
         if math.isfinite(last.validation_policy):
             parts[-1] += f" (held out {last.validation_policy:.3f} {last.validation_value:.3f})"
+    if progress.verdict:
+        parts.append(progress.verdict)
     if progress.restarts:
         parts.append(f"restarts {progress.restarts}")
     return " | ".join(parts)
@@ -190,6 +192,8 @@ def _head(progress: Progress, width: int) -> RenderableType:
     phase = Text.assemble((progress.phase, "bold magenta"))
     if math.isfinite(progress.phase_done):
         phase.append(f" {min(progress.phase_done, 1.0):.0%}")
+    if progress.verdict:
+        phase.append(f" · {progress.verdict}", "dim")
     short = count if width < NARROW else "{:,}".format
     counts = (
         f"{short(progress.games)} games · {short(progress.samples)} samples · "
@@ -227,6 +231,8 @@ def _speed(progress: Progress) -> RenderableType:
     ]
     if progress.cache_hit_rate is not None:
         rows.append(("cache hits", f"{progress.cache_hit_rate:.0%}"))
+    if progress.backend:
+        rows.append(("back end", progress.backend.partition(" (")[0]))
     rows.append(("workers", _workers(progress)))
     rows.append(("memory", _memory(progress.memory_bytes)))
     for name, value in rows:

@@ -103,8 +103,6 @@ def grade(
     positions: Sequence[Position],
     *,
     seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
     on_progress: Callable[[int], bool | None] | None = None,
 ) -> dict[str, Any] | None:
     """How often the player is right.
@@ -122,26 +120,17 @@ def grade(
     the best score or keeps the outcome; ``value_sign``, share of decided positions whose search
     value is on the right side; ``by_ply``, the shares by plies played.
     """
-    found = _searched(player, game, positions, seed, device, precision, on_progress)
+    found = _searched(player, game, positions, seed, on_progress)
     return None if found is None else _report(positions, *found)
 
 
 def grade_policy(
-    player: Contestant,
-    game: Game,
-    positions: Sequence[Position],
-    *,
-    device: str = "auto",
-    precision: str = "auto",
+    player: Contestant, game: Game, positions: Sequence[Position]
 ) -> dict[str, Any]:
     """The same for a network player's own policy and value, without any search."""
-    evaluator = player.evaluator(device, precision).make(game, MAX_BATCH)
+    evaluator = player.evaluator().resolved(game, 1)[0].make(game, MAX_BATCH)
     num = len(positions)
-    run = Run(
-        np.zeros((num, game.observation_bytes), np.uint8),
-        np.zeros((num, game.num_actions), np.float32),
-        np.zeros((num, 3), np.float32),
-    )
+    run = Run.blank(np.zeros((num, game.observation_bytes), np.uint8), game.num_actions)
     legal = np.zeros((num, game.num_actions), np.bool_)
     for i, position in enumerate(positions):
         state = game.initial_state()
@@ -160,8 +149,6 @@ def _searched(
     game: Game,
     positions: Sequence[Position],
     seed: int,
-    device: str,
-    precision: str,
     on_progress: Callable[[int], bool | None] | None,
 ) -> tuple[list[int], list[float]] | None:
     """The move and the search's value in every position: games of one ply."""
@@ -169,14 +156,14 @@ def _searched(
     config = PoolConfig(
         workers=workers,
         games_per_worker=min(512, -(-num // workers)),
-        streams=cpu_count(),
+        streams=0,
         batch=BatchPolicy(max_batch=MAX_BATCH, queue_delay_us=0),
     )
     moves, values = [0] * num, [0.0] * num
     with Pool(
         game,
         [player.player(0)],
-        [player.evaluator(device, precision)] if player.model else [],
+        [player.evaluator()] if player.model else [],
         config,
         seed=seed,
         game_limit=num,

@@ -21,8 +21,7 @@ import games
 from engine.batching import BatchPolicy
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
-from engine.process import cpu_count
-from engine.server import EvaluatorSpec
+from engine.tuning import load_between, verdict
 from trainer.arena.match import play_match
 from trainer.arena.openings import varied_starts
 from trainer.arena.players import contestant, match_search
@@ -46,6 +45,7 @@ DISPLAY_EVERY_S = 0.25
 RATE_WINDOW_S = 30.0
 KEEP_TIME_EVERY_S = 5.0
 NUM_STARTS = 8192
+JUDGE_AFTER_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,7 @@ class Trainer:
         self._base: dict[str, dict[str, int]] = {}
         self._totals = {"games": 0.0, "plies": 0.0, "simulations": 0.0}
         self._num_games = 0
+        self._verdict = ""
         self._unlearned = 0  # rows that came since the learner's last turn
         self._next_display = self._next_save = 0.0
         self._next_measure = math.inf
@@ -243,25 +244,20 @@ class Trainer:
 
     def _open_pool(self) -> Pool:
         selfplay = self.config.selfplay
-        kind = "network" if selfplay.evaluator == "torch" else selfplay.evaluator
+        kind = selfplay.evaluator
         evaluators = []
         if kind == "network":
             latest = self.checkpoints.latest() or 0
-            evaluators.append(
-                EvaluatorSpec(
-                    path=str(self.checkpoints.model_path(latest).absolute()),
-                    device=selfplay.device,
-                    precision=selfplay.precision,
-                )
-            )
+            path = str(self.checkpoints.model_path(latest).absolute())
+            evaluators.append(selfplay.compute.evaluator(path))
         pool = Pool(
             self.game,
             [PlayerSpec(kind=kind, search=self.config.search)],
             evaluators,
             PoolConfig(
-                workers=selfplay.workers or 1,
+                workers=selfplay.workers,
                 games_per_worker=selfplay.games_per_worker,
-                streams=selfplay.streams or cpu_count(),
+                streams=selfplay.streams,
                 batch=BatchPolicy(
                     max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us
                 ),
@@ -272,6 +268,7 @@ class Trainer:
             seed=self.config.seed,
             first_game=self.store.last_number() + 1,
             openings=self._starts(),
+            say=self.display.message,
         )
         if evaluators:
             pool.load(0, evaluators[0].path, self.generation)
@@ -292,11 +289,13 @@ class Trainer:
     def _self_play(self, pool: Pool) -> None:
         """Collect games until the learner has its rows, or the run is over."""
         learner = self.config.learner
+        before, began = pool.counters(), time.monotonic()
         while not self._over():
             wanted = self.config.selfplay.rows_per_generation
             if not self.learner.step:
                 wanted = max(1, learner.min_rows - self.window.total_rows + self._unlearned)
             self._collect(pool, timeout_s=0.05)
+            self._judge(pool, before, began)
             self._show("self-play", self._unlearned / wanted)
             if self._unlearned >= wanted:
                 return
@@ -402,7 +401,7 @@ class Trainer:
         if self.checkpoints.latest() == self.learner.step:
             return
         path = self._save_checkpoint()
-        if self.config.selfplay.evaluator == "torch":
+        if self.config.selfplay.evaluator == "network":
             pool.load(0, path / "model.safetensors", self.generation)
 
     def _save_checkpoint(self) -> Any:
@@ -427,7 +426,8 @@ class Trainer:
         self._next_measure = self.elapsed_s + (evaluation.every_minutes * 60 or math.inf)
         model = str(self.checkpoints.path(self.checkpoints.latest() or 0))
         search = match_search(evaluation.simulations, self.config.search)
-        player = replace(contestant(model, evaluation.simulations), search=search)
+        compute = self.config.selfplay.compute
+        player = replace(contestant(model, 1, compute=compute), search=search)
         minutes = self.elapsed_s / 60
         found: list[tuple[Strength, dict[str, Any]]] = []
         for label in evaluation.baselines:
@@ -446,8 +446,6 @@ class Trainer:
                 evaluation.games,
                 opening_plies=evaluation.opening_plies,
                 seed=self.config.seed + 1,
-                device=self.config.selfplay.device,
-                precision=self.config.selfplay.precision,
                 log_dir=str(self.folder.logs / "matches"),
                 serial=self._serial,
                 on_game=on_game,
@@ -465,8 +463,6 @@ class Trainer:
                 player,
                 self.game,
                 self._positions,
-                device=self.config.selfplay.device,
-                precision=self.config.selfplay.precision,
                 on_progress=lambda _: bool(self._signal),
             )
             if report is None:
@@ -518,6 +514,16 @@ class Trainer:
             / max(delta.get("worker.cache_lookups", 0.0), 1.0),
         }
 
+    def _judge(self, pool: Pool, before: dict[str, dict[str, int]], began: float) -> None:
+        """Say what has bounded this turn of self-play; the learner's turns do not count."""
+        seconds = time.monotonic() - began
+        if self.config.selfplay.evaluator == "network" and seconds >= JUDGE_AFTER_S:
+            choice = pool.choices[0]
+            rate = choice.rows_per_s if choice is not None else 0.0
+            self._verdict = verdict(
+                load_between(before, pool.counters(), seconds, pool.streams(0), rate)
+            )
+
     def _show(self, phase: str, done: float = math.nan, *, force: bool = False) -> None:
         if self._signal and not self._told:
             self._told = True
@@ -545,6 +551,8 @@ class Trainer:
                 learning_rate=self.learner.learning_rate(),
                 losses=self._losses,
                 strength=self._strength,
+                backend=pool.segment.about(0) if pool is not None else "",
+                verdict=self._verdict,
                 workers=pool.config.workers if pool is not None else 0,
                 workers_alive=sum(name.startswith("worker") for name in pids),
                 restarts=pool.num_restarts if pool is not None else 0,

@@ -81,6 +81,10 @@ class Progress:
     """Mean wait of a request, in microseconds."""
     cache_hit_rate: float | None = None
     """Share of the lookups that the cache answered; None without a cache."""
+    backend: str = ""
+    """What evaluates: ``openvino int8``."""
+    verdict: str = ""
+    """What bounds self-play, in one line; see `engine.tuning.verdict`."""
     losses: Sequence[Losses] = ()
     """By generation, oldest first."""
     strength: Sequence[Strength] = ()

@@ -11,7 +11,6 @@ from engine.errors import ConfigError
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
-from engine.server import EvaluatorSpec
 from trainer.arena.players import find_model
 from trainer.config import resolve
 from trainer.replay import ReplayStore
@@ -42,25 +41,20 @@ def play_games(
     selfplay = config.selfplay
     kind, evaluators = "uniform", []
     if model is not None:
-        from engine.backends.torch_backend import choose_device  # imports torch
-        from trainer.network import load_model
-
-        choose_device(selfplay.device)
+        from trainer.network import load_model  # imports torch
 
         kind = "network"
         path = find_model(Path(model))
         own = rules.from_spec(load_model(path)[1].game)
         if rules.spec(own) != rules.spec(game):
             raise ConfigError(f"{model} plays {own!r}, not {game!r}; choose another model")
-        evaluators = [
-            EvaluatorSpec(path=str(path), device=selfplay.device, precision=selfplay.precision)
-        ]
+        evaluators = [selfplay.compute.evaluator(str(path))]
     store = ReplayStore(out, game) if out is not None else None
     first = store.last_number() + 1 if store is not None else 0
     pool_config = PoolConfig(
         workers=selfplay.workers if evaluators else cpu_count(),
         games_per_worker=min(selfplay.games_per_worker, num_games),
-        streams=selfplay.streams or cpu_count(),
+        streams=selfplay.streams,
         batch=BatchPolicy(max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us),
         serial=serial,
     )

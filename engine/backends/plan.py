@@ -21,6 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import EvaluatorError
+from games.base import Game
+
 __all__ = ["Block", "Layer", "Plan"]
 
 Array = npt.NDArray[np.float32]
@@ -61,3 +64,19 @@ class Plan:
     policy: Layer
     hidden: Layer
     value: Layer
+
+    def check_game(self, game: Game, model: str) -> None:
+        """Raise an EvaluatorError unless the network, called `model`, is one for `game`."""
+        if (self.observation_shape, self.num_actions) != (game.observation_shape, game.num_actions):
+            raise EvaluatorError(
+                f"{model} takes observations {self.observation_shape} and gives "
+                f"{self.num_actions} actions; {game!r} has {game.observation_shape} and "
+                f"{game.num_actions}; choose a model of this game"
+            )
+
+    def shape(self) -> str:
+        """What decides its speed, as text: the shapes of all layers."""
+        layers = [self.stem, self.heads, self.policy, self.hidden, self.value]
+        for block in self.blocks:
+            layers += [block.first, block.second, *([block.pool] if block.pool else [])]
+        return repr((self.observation_shape, [layer.weight.shape for layer in layers]))

@@ -31,7 +31,11 @@ class SymmetricEvaluator:
         self._evaluator, self._game = evaluator, game
         self._cells, self._actions = game.symmetries()
         self._plane_bytes = 8 * game.num_planes * game.words_per_plane
-        self.name = f"{evaluator.name}, {len(self._cells)} symmetries"
+
+    @property
+    def name(self) -> str:
+        """What is asked, and how often."""
+        return f"{self._evaluator.name}, {len(self._cells)} symmetries"
 
     def evaluate(self, runs: Sequence[Run]) -> None:
         """Fill the results of every run; see `engine.evaluator`."""

@@ -10,7 +10,6 @@ such streams beat one with two threads, because no layer waits for its slower ha
 Shapes: ``B`` rows of a chunk, ``C, H, W`` planes, ``A`` actions.
 """
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -22,7 +21,7 @@ from torch import Tensor
 from engine.backends.plan import Plan
 from engine.backends.torch_layers import Layers, cell_view, eager, fused, has_fused, has_mkldnn
 from engine.errors import ConfigError, EvaluatorError
-from engine.evaluator import Run
+from engine.evaluator import Run, check_finite
 from engine.unpack import unpack_nhwc
 from games.base import Game
 
@@ -54,6 +53,8 @@ class TorchEvaluator:
     precision
         "auto" (bf16 where the device computes in it), "fp32" or "bf16". The last layers are
         always fp32.
+    model
+        What a plan is called in messages.
 
     Raises
     ------
@@ -72,6 +73,7 @@ class TorchEvaluator:
         max_batch: int = 1024,
         device: str = "auto",
         precision: str = "auto",
+        model: str = "the network",
     ) -> None:
         if max_batch < 1:
             raise ConfigError(f"max_batch must be >= 1, got {max_batch}")
@@ -80,7 +82,7 @@ class TorchEvaluator:
         self._max_batch = max_batch
         self._device = choose_device(device)
         self._dtype = _choose_dtype(precision, self._device)
-        self.model = "the network"
+        self.model = model
         if isinstance(source, str):
             self.load(source)
         else:
@@ -91,13 +93,7 @@ class TorchEvaluator:
         with torch.inference_mode():
             for parts in _chunks(runs, self._network.max_rows):
                 self._network.evaluate(parts)
-        for run in runs:
-            # A sum is finite only if all its terms are.
-            if not math.isfinite(float(run.policy_logits.sum() + run.wdl_logits.sum())):
-                raise EvaluatorError(
-                    f"{self.model} gave logits that are not finite ({self.name}); "
-                    "go back to an older checkpoint, or try --precision fp32"
-                )
+        check_finite(runs, self.model, self.name)
 
     def load(self, path: str) -> None:
         """Take over the weights of the model file `path`; the old ones stay if it raises.
@@ -119,12 +115,7 @@ class TorchEvaluator:
 
     def _adopt(self, plan: Plan) -> None:
         game = self._game
-        if (plan.observation_shape, plan.num_actions) != (game.observation_shape, game.num_actions):
-            raise EvaluatorError(
-                f"{self.model} takes observations {plan.observation_shape} and gives "
-                f"{plan.num_actions} actions; {game!r} has {game.observation_shape} and "
-                f"{game.num_actions}; choose a model of this game"
-            )
+        plan.check_game(game, self.model)
         network: _Network
         if self._device.type == "cpu":
             network = _CpuNetwork(plan, game, self._dtype)

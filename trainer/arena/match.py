@@ -59,8 +59,6 @@ def play_match(
     *,
     opening_plies: int = 4,
     seed: int = 0,
-    device: str = "auto",
-    precision: str = "auto",
     log_dir: str | None = None,
     serial: bool = False,
     on_game: Callable[[int, GameRecord], bool | None] | None = None,
@@ -81,13 +79,13 @@ def play_match(
     for side in (player, opponent):
         players.append(side.player(len(evaluators)))
         if side.model is not None:
-            evaluators.append(side.evaluator(device, precision))
+            evaluators.append(side.evaluator())
     # Search without a network is all the work: a worker a core. With one, the streams are.
     workers = 1 if evaluators else cpu_count()
     config = PoolConfig(
         workers=workers,
         games_per_worker=max(1, min(256, -(-num_games // workers))),
-        streams=max(1, cpu_count() // max(1, len(evaluators))),
+        streams=max(1, cpu_count() // 2) if len(evaluators) > 1 else 0,
         batch=BatchPolicy(max_batch=128, queue_delay_us=0),
         log_dir=log_dir,
         serial=serial,

@@ -10,6 +10,7 @@ from engine.errors import ConfigError, StoreError
 from engine.player import PlayerSpec
 from engine.server import EvaluatorSpec
 from games.base import Game
+from trainer.compute import Compute
 
 __all__ = ["Contestant", "contestant", "find_model", "game_of", "match_search"]
 
@@ -26,12 +27,14 @@ class Contestant:
     """The model file of a network player."""
     symmetric: bool = False
     """Whether its network is asked about a position's mirror images, too."""
+    compute: Compute = Compute()
+    """What its network runs on."""
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
         return PlayerSpec(kind=self.kind, search=self.search, model=model)
 
-    def evaluator(self, device: str = "auto", precision: str = "auto") -> EvaluatorSpec:
+    def evaluator(self) -> EvaluatorSpec:
         """Its network's evaluator.
 
         Raises
@@ -39,12 +42,7 @@ class Contestant:
         ConfigError
             If there is no such device.
         """
-        from engine.backends.torch_backend import choose_device  # imports torch
-
-        choose_device(device)  # told here, not by a process that dies of it
-        return EvaluatorSpec(
-            path=str(self.model), device=device, precision=precision, symmetric=self.symmetric
-        )
+        return self.compute.evaluator(str(self.model), symmetric=self.symmetric)
 
 
 def match_search(num_simulations: int, base: SearchConfig | None = None) -> SearchConfig:
@@ -68,6 +66,7 @@ def contestant(
     base: SearchConfig | None = None,
     *,
     symmetric: bool = False,
+    compute: Compute = Compute(),
 ) -> Contestant:
     """The player that `text` names.
 
@@ -82,6 +81,8 @@ def contestant(
         Its other search settings; by default those of `SearchConfig`, with the solver.
     symmetric
         Whether a network is asked about a position's mirror images, too.
+    compute
+        What a network runs on.
 
     Raises
     ------
@@ -106,7 +107,7 @@ def contestant(
             "a run, a checkpoint or a model.safetensors"
         )
     search = match_search(num_simulations, base or SearchConfig(solver=True))
-    return Contestant(text, "network", search, find_model(Path(text)), symmetric)
+    return Contestant(text, "network", search, find_model(Path(text)), symmetric, compute)
 
 
 def find_model(path: Path) -> Path:

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import ConfigError
+from engine.backends.group import BACKENDS, is_installed
+from engine.backends.rates import BackendProcess, EvaluatorMaker
+from engine.errors import ConfigError, EvaluatorError
 from engine.evaluator import Evaluator, Run
 from engine.process import cpu_count
 from engine.server import EvaluatorSpec
 from games.base import Game
 from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
-from trainer.bench.rates import BackendProcess, EvaluatorMaker
 from trainer.config import NetworkConfig
 
 __all__ = ["NetFigures", "net"]
@@ -34,9 +35,9 @@ class PlainTorch:
 
     path: str
 
-    def make(self, game: Game, max_batch: int) -> Evaluator:
+    def make_streams(self, game: Game, max_batch: int, streams: int) -> list[Evaluator]:
         """An evaluator for the process's only stream."""
-        return _PlainEvaluator(game, self.path)
+        return [_PlainEvaluator(game, self.path)]
 
 
 class _PlainEvaluator:
@@ -104,13 +105,22 @@ def net(
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
         path = str(Path(folder) / "model.safetensors")
         fresh_model(Path(path), game, network)
-        fp32 = EvaluatorSpec(path=path, device=device, precision="fp32")
-        best = EvaluatorSpec(path=path, device=device)
-        candidates: list[tuple[EvaluatorMaker, int]] = [(PlainTorch(path), 1)]
-        candidates += [(fp32, max(streams)), *((best, num) for num in streams)]
-        for maker, num in candidates:
-            with BackendProcess(game, maker, num, max(batches)) as backend:
-                name = backend.name + (f" x{num}" if isinstance(maker, EvaluatorSpec) else "")
+        makers: list[tuple[EvaluatorMaker, int]] = [(PlainTorch(path), 1)]
+        makers += [
+            (EvaluatorSpec(path=path, device=device, backend=name, precision=precision), num)
+            for name in BACKENDS
+            if is_installed(name)
+            for precision in ("fp32", "bf16", "int8")
+            if (name, precision) != ("torch", "int8")
+            for num in streams
+        ]
+        for maker, num in makers:
+            with BackendProcess(game) as backend:
+                try:
+                    name = backend.make(maker, num, max(batches))
+                except EvaluatorError:
+                    continue  # a precision that this network or device does not take
+                name += f" x{num}" if isinstance(maker, EvaluatorSpec) else ""
                 rates[name] = {batch: backend.rows_per_s(batch, seconds) for batch in batches}
     shape = f"{network.blocks}x{network.channels}"
     return NetFigures(game=game.name, network=shape, rows_per_s=rates)

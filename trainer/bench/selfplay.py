@@ -2,20 +2,22 @@
 
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+from engine.backends.rates import BackendProcess
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.server import EvaluatorSpec
+from engine.tuning import Load, verdict
 from games.base import Game
 from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
-from trainer.bench.rates import BackendProcess
+from trainer.compute import Compute
 from trainer.config import NetworkConfig
 
 __all__ = ["PipelineFigures", "pipeline"]
@@ -23,6 +25,10 @@ __all__ = ["PipelineFigures", "pipeline"]
 REPEATS = 5
 WARM_UP_MOVES = 2  # of every game: then the games are no longer in step
 SETTLE_S = 0.2  # waits that began in a pause are over
+RATES = (
+    "evaluations", "batches", "queue_ns", "stream_wait_ns",  # of the inference process
+    "simulations", "plies", "games", "wait_ns", "cache_lookups", "cache_hits",  # of the workers
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,16 @@ class PipelineFigures:
     """Moves made."""
     games_per_s: float
     """Games finished while it was measured: 0 in runs shorter than the first games."""
+    verdict: str
+    """What bounds the pipeline."""
+    cached_simulations_per_s: float
+    """With the evaluation cache: so the other figures of this name, too."""
+    cached_positions_per_s: float
+    cached_games_per_s: float
+    cache_hit_rate: float
+    """Share of the leaves that the cache answered."""
+    cache_gain: float
+    """Positions/s with the cache by those without."""
     queue_delay_us: float
     """How long the oldest row of a batch had waited when its batch was assembled, on average."""
     worker_wait: float
@@ -63,12 +79,13 @@ def pipeline(
     *,
     simulations: int = 100,
     seconds: float = 10.0,
-    games_per_worker: int = 512,
-    streams: int = 2,
+    games_per_worker: int = 0,
+    streams: int = 0,
     max_batch: int = 256,
-    workers: int = 1,
-    evaluator: str = "torch",
-    device: str = "auto",
+    workers: int = 0,
+    evaluator: str = "network",
+    compute: Compute = Compute(),
+    cache_mb: float = 64.0,
     seed: int = 0,
 ) -> PipelineFigures:
     """Play with an untrained network, in turns with its back end alone.
@@ -82,14 +99,17 @@ def pipeline(
     simulations
         Per move.
     seconds
-        Time to measure self-play, in five turns; the back end alone takes half as long. Before
-        it, the games make two moves each, or play for `seconds`.
+        Time to measure self-play without the cache, in five turns; the back end alone takes half
+        as long, self-play with the cache as long again. Before each, the games make two moves
+        each, or play for `seconds`.
     games_per_worker, streams, max_batch, workers
         As in a run's ``[selfplay]``.
     evaluator
-        "torch", or "uniform", which answers at once and so measures the pipeline alone.
-    device
-        Of the back end.
+        "network", or "uniform", which answers at once and so measures the pipeline alone.
+    compute
+        What the network runs on.
+    cache_mb
+        Megabytes of the cache; 0: it is not measured.
     seed
         Of the games.
     """
@@ -100,7 +120,9 @@ def pipeline(
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
         path = Path(folder) / "model.safetensors"
         fresh_model(path, game, network)
-        spec = EvaluatorSpec(kind=evaluator, path=str(path), device=device)
+        spec = compute.evaluator(str(path))
+        if evaluator != "network":
+            spec = EvaluatorSpec(kind=evaluator)
         config = PoolConfig(
             workers=workers,
             games_per_worker=games_per_worker,
@@ -111,26 +133,35 @@ def pipeline(
         )
         player = PlayerSpec(search=SearchConfig(num_simulations=simulations))
         with (
-            BackendProcess(game, spec, streams, max_batch) as backend,
             Pool(game, [player], [spec], config, seed=seed) as pool,
+            BackendProcess(game) as backend,
         ):
+            config, spec, streams = pool.config, pool.evaluators[0], pool.streams(0)
+            backend.make(spec, streams, max_batch)
             pool.wait_ready()
-            _warm_up(pool, WARM_UP_MOVES * games_per_worker * workers, seconds)
+            _warm_up(pool, seconds)
             turns, alone = [], [_alone(pool, backend, max_batch, seconds / REPEATS / 2)]
             for _ in range(REPEATS):
                 turns.append(_play(pool, seconds / REPEATS))
                 alone.append(_alone(pool, backend, max_batch, seconds / REPEATS / 2))
-            name = backend.name
+            name = pool.segment.about(0)
+        cached = _cached(game, player, spec, replace(config, cache_mb=cache_mb), seed, seconds)
     rows = [turn["evaluations"] for turn in turns]
     around = [(a + b) / 2 for a, b in pairwise(alone)]
     total = {name: sum(turn[name] for turn in turns) for name in turns[0]}
     batches = max(total["batches"], 1e-9)
+    load = Load(
+        rows_per_s=median(rows),
+        device_rows_per_s=median(alone),
+        worker_wait=total["wait_ns"] * 1e-9 / config.workers / REPEATS,
+        stream_wait=total["stream_wait_ns"] * 1e-9 / streams / REPEATS,
+    )
     return PipelineFigures(
         game=game.name,
         network=f"{network.blocks}x{network.channels}",
         backend=name,
-        workers=workers,
-        games_per_worker=games_per_worker,
+        workers=config.workers,
+        games_per_worker=config.games_per_worker,
         streams=streams,
         max_batch=max_batch,
         simulations=simulations,
@@ -142,8 +173,31 @@ def pipeline(
         positions_per_s=total["plies"] / REPEATS,
         games_per_s=total["games"] / REPEATS,
         queue_delay_us=total["queue_ns"] / batches * 1e-3,
-        worker_wait=total["wait_ns"] * 1e-9 / workers / REPEATS,
+        worker_wait=load.worker_wait,
+        verdict=verdict(load),
+        cached_simulations_per_s=cached["simulations"],
+        cached_positions_per_s=cached["plies"],
+        cached_games_per_s=cached["games"],
+        cache_hit_rate=cached["cache_hits"] / max(cached["cache_lookups"], 1e-9),
+        cache_gain=cached["plies"] / max(total["plies"] / REPEATS, 1e-9),
     )
+
+
+def _cached(
+    game: Game,
+    player: PlayerSpec,
+    spec: EvaluatorSpec,
+    config: PoolConfig,
+    seed: int,
+    seconds: float,
+) -> dict[str, float]:
+    """Rates of self-play with the evaluation cache, from whole games."""
+    if not config.cache_mb or spec.kind != "network":
+        return dict.fromkeys(RATES, 0.0)
+    with Pool(game, [player], [spec], config, seed=seed) as pool:
+        pool.wait_ready()
+        _warm_up(pool, seconds)
+        return _play(pool, seconds)
 
 
 def _alone(pool: Pool, backend: BackendProcess, batch: int, seconds: float) -> float:
@@ -152,8 +206,9 @@ def _alone(pool: Pool, backend: BackendProcess, batch: int, seconds: float) -> f
         return backend.rows_per_s(batch, seconds)
 
 
-def _warm_up(pool: Pool, moves: int, at_most_s: float) -> None:
-    """Play `moves` moves in all."""
+def _warm_up(pool: Pool, at_most_s: float) -> None:
+    """Play some moves of every game."""
+    moves = WARM_UP_MOVES * pool.config.games_per_worker * pool.config.workers
     deadline = time.perf_counter() + at_most_s
     while time.perf_counter() < deadline:
         pool.watch()
@@ -171,14 +226,14 @@ def _play(pool: Pool, seconds: float) -> dict[str, float]:
         pool.watch()
         pool.release(pool.finished(min(left, 0.1)))
     after, elapsed = pool.counters(), time.perf_counter() - start
-    rates: dict[str, float] = {}
+    rates = dict.fromkeys(RATES, 0.0)
     for process, counters in after.items():
-        names = (
-            ("evaluations", "batches", "queue_ns")
-            if process.startswith("inference")
-            else ("simulations", "plies", "games", "wait_ns")
-        )
-        for name in names:
-            rate = (counters[name] - before[process][name]) / elapsed
-            rates[name] = rates.get(name, 0.0) + rate
+        delta = {n: (counters[n] - before[process][n]) / elapsed for n in counters}
+        if process.startswith("inference"):
+            delta = {n: delta[n] for n in ("evaluations", "batches", "queue_ns", "wait_ns")}
+            delta["stream_wait_ns"] = delta.pop("wait_ns")
+        else:
+            delta.pop("evaluations")
+        for name in delta.keys() & rates.keys():
+            rates[name] += delta[name]
     return rates

@@ -4,7 +4,6 @@ It runs like an inference process does (spawned, one OpenMP thread a stream, one
 thread), only without rings, so that the difference is what the pipeline costs.
 """
 
-import random
 import threading
 import time
 from multiprocessing import Pipe
@@ -12,22 +11,21 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Protocol
 
-import numpy as np
-
 import games
-from engine.errors import PoolError
+from engine.backends.recent import random_positions
+from engine.errors import EngineError, EvaluatorError, PoolError
 from engine.evaluator import Evaluator, Run
 from engine.process import spawn
 from games.base import Game
 
-__all__ = ["BackendProcess", "EvaluatorMaker", "positions"]
+__all__ = ["BackendProcess", "EvaluatorMaker"]
 
 
 class EvaluatorMaker(Protocol):
     """An `engine.server.EvaluatorSpec` or its like: travels to the process by pickling."""
 
-    def make(self, game: Game, max_batch: int) -> Evaluator:
-        """An evaluator for one stream."""
+    def make_streams(self, game: Game, max_batch: int, streams: int) -> list[Evaluator]:
+        """An evaluator for each stream."""
 
 
 class BackendProcess:
@@ -37,42 +35,41 @@ class BackendProcess:
     ----------
     game
         Whose positions.
-    maker
-        Makes the evaluators.
-    streams
-        Threads, with an evaluator each.
-    max_batch
-        Rows of the largest batch.
     """
 
-    def __init__(self, game: Game, maker: EvaluatorMaker, streams: int, max_batch: int) -> None:
+    def __init__(self, game: Game) -> None:
         self._connection, theirs = Pipe()
-        args: tuple[Any, ...] = (theirs, games.spec(game), maker, streams, max_batch)
-        self._child = spawn("bench-backend", _main, args, None)
+        self._child = spawn("backend-rate", _main, (theirs, games.spec(game)), None)
         theirs.close()
-        try:
-            self.name: str = self._receive()
-        except BaseException:
-            self.close()
-            raise
-        """What the evaluators call themselves."""
+
+    def make(self, maker: EvaluatorMaker, streams: int, max_batch: int) -> str:
+        """Make these evaluators, a thread each, and drop those before; returns their name.
+
+        Raises
+        ------
+        EvaluatorError
+            If they could not be made.
+        """
+        return str(self._ask(("make", maker, streams, max_batch)))
 
     def rows_per_s(self, batch: int, seconds: float) -> float:
         """Rate of all streams together, each on batches of `batch` rows, after a tenth of
         `seconds` that does not count."""
-        self._connection.send((batch, seconds))
-        rate: float = self._receive()
-        return rate
+        return float(self._ask(("rate", batch, seconds)))
 
-    def _receive(self) -> Any:
+    def _ask(self, question: tuple[Any, ...]) -> Any:
         try:
-            return self._connection.recv()
-        except EOFError as error:
+            self._connection.send(question)
+            answer = self._connection.recv()
+        except (EOFError, BrokenPipeError) as error:
             self._child.join()
             raise PoolError(
-                f"the benchmark's back-end process ended with exit code {self._child.exitcode}; "
+                f"the back ends' measuring process ended with exit code {self._child.exitcode}; "
                 "its error is above"
             ) from error
+        if isinstance(answer, EngineError):
+            raise EvaluatorError(str(answer)) from answer
+        return answer
 
     def close(self) -> None:
         """End the process."""
@@ -95,40 +92,28 @@ class BackendProcess:
         self.close()
 
 
-def positions(game: Game, rows: int, seed: int = 0) -> Run:
-    """Positions of random games, and room for their results."""
-    rng = random.Random(seed)
-    observations = np.zeros((rows, game.observation_bytes), np.uint8)
-    state = game.initial_state()
-    for row in range(rows):
-        observations[row] = state.packed_observation()
-        state.apply_action(rng.choice(state.get_legal_actions()))
-        if state.is_terminal():
-            state = game.initial_state()
-    return Run(
-        observations,
-        np.zeros((rows, game.num_actions), np.float32),
-        np.zeros((rows, 3), np.float32),
-    )
-
-
-def _main(
-    connection: Connection,
-    game_spec: dict[str, object],
-    maker: EvaluatorMaker,
-    streams: int,
-    max_batch: int,
-) -> None:
+def _main(connection: Connection, game_spec: dict[str, object]) -> None:
     game = games.from_spec(game_spec)
-    evaluators = [maker.make(game, max_batch) for _ in range(streams)]
-    connection.send(evaluators[0].name)
+    evaluators: list[Evaluator] = []
     while True:
         try:
-            batch, seconds = connection.recv()
+            what, *details = connection.recv()
         except EOFError:
             return
-        runs = [positions(game, batch, seed) for seed in range(streams)]
-        connection.send(_rate(evaluators, runs, seconds))
+        try:
+            if what == "make":
+                maker, streams, max_batch = details
+                evaluators = maker.make_streams(game, max_batch, streams)
+                connection.send(evaluators[0].name)
+            else:
+                batch, seconds = details
+                runs = [
+                    Run.blank(random_positions(game, batch, seed), game.num_actions)
+                    for seed in range(len(evaluators))
+                ]
+                connection.send(_rate(evaluators, runs, seconds))
+        except EngineError as error:
+            connection.send(error)
 
 
 def _rate(evaluators: list[Evaluator], runs: list[Run], seconds: float) -> float:

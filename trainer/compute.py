@@ -1,0 +1,36 @@
+"""What networks run on, as a person chooses it: device, back end, precision."""
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from engine.server import EvaluatorSpec
+
+__all__ = ["BACKENDS", "DEVICES", "PRECISIONS", "Compute"]
+
+DEVICES = r"auto|cpu|cuda(:\d+)?"
+BACKENDS = ("auto", "openvino", "torch")
+PRECISIONS = ("auto", "fp32", "bf16", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What networks run on; see `engine.server.EvaluatorSpec` for the values."""
+
+    device: str = "auto"
+    backend: str = "auto"
+    precision: str = "auto"
+
+    def evaluator(self, path: str, *, symmetric: bool = False) -> "EvaluatorSpec":
+        """The evaluator of the model file `path`.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such device.
+        """
+        from engine.backends.torch_backend import choose_device  # imports torch
+        from engine.server import EvaluatorSpec
+
+        choose_device(self.device)  # told here, not by a process that dies of it
+        return EvaluatorSpec(path=path, **asdict(self), symmetric=symmetric)
