@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 import games
 from engine.backends.symmetric import SymmetricEvaluator
@@ -26,6 +27,8 @@ __all__ = ["EvaluatorSpec", "Server", "server_main"]
 
 BEAT_S = 0.1
 
+Bytes = npt.NDArray[np.uint8]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluatorSpec:
@@ -38,43 +41,69 @@ class EvaluatorSpec:
     load_plan: str = "trainer.network:load_plan"
     """``module:function`` that reads a model file into an `engine.backends.plan.Plan`."""
     device: str = "auto"
+    """See `engine.backends.devices.choose_devices`; a pool starts a server for each of several,
+    anybody else uses the first."""
     precision: str = "auto"
+    compile: bool = False
+    """CUDA only: let torch.compile fuse what lies between the convolutions."""
     symmetric: bool = False
     """Average over the board's symmetries: stronger, and as many times slower."""
 
+    @property
+    def devices(self) -> list["EvaluatorSpec"]:
+        """The same evaluator on each of its devices."""
+        return [replace(self, device=device) for device in self.device.split(",")]
+
     def make(self, game: Game, max_batch: int) -> Evaluator:
         """An evaluator for one stream."""
-        evaluator = self._make(game, max_batch)
-        return SymmetricEvaluator(evaluator, game) if self.symmetric else evaluator
+        return self.make_streams(game, max_batch, 1)[0]
 
-    def _make(self, game: Game, max_batch: int) -> Evaluator:
+    def make_streams(
+        self, game: Game, max_batch: int, streams: int, memory: Bytes | None = None
+    ) -> list[Evaluator]:
+        """An evaluator for each of so many streams.
+
+        `memory` is where the runs will lie; a device may have it page-locked and copy straight
+        from and to it. Runs elsewhere are evaluated, too.
+        """
+        evaluators = self._make(game, max_batch, streams, memory)
+        if self.symmetric:
+            return [SymmetricEvaluator(evaluator, game) for evaluator in evaluators]
+        return evaluators
+
+    def _make(
+        self, game: Game, max_batch: int, streams: int, memory: Bytes | None
+    ) -> list[Evaluator]:
         if self.kind == "uniform":
-            return UniformEvaluator()
+            return [UniformEvaluator() for _ in range(streams)]
         if self.kind != "torch":
             raise ConfigError(f"evaluator must be torch or uniform, got {self.kind!r}")
         # Only here is torch imported: workers and the uniform evaluator do without.
-        from engine.backends.torch_backend import TorchEvaluator
+        from engine.backends.devices import torch_evaluators
 
         module, _, function = self.load_plan.partition(":")
-        return TorchEvaluator(
+        return torch_evaluators(
             game,
             self.path,
             load_plan=getattr(importlib.import_module(module), function),
+            streams=streams,
             max_batch=max_batch,
             device=self.device,
             precision=self.precision,
+            compile=self.compile,
+            memory=memory,
         )
 
 
 class Server:
-    """Answers the requests to one model.
+    """Answers the requests of its workers to one model.
 
     Parameters
     ----------
     segment
         The mapping.
-    model
-        Which of the pool's models.
+    index
+        Which of the pool's servers.
     game
         Whose positions.
     spec
@@ -88,7 +117,7 @@ class Server:
     def __init__(
         self,
         segment: Segment,
-        model: int,
+        index: int,
         game: Game,
         spec: EvaluatorSpec,
         *,
@@ -97,14 +126,16 @@ class Server:
         spin_us: float = 0.0,
     ) -> None:
         self.segment = segment
-        self.model = model
-        self.process = segment.spec.num_workers + model
-        self.rings = RingSet(segment, model, spin_us)
+        self.index = index
+        self.process = segment.spec.num_workers + index
+        self.rings = RingSet(segment, index, spin_us)
         self.policy = policy or BatchPolicy()
-        path, generation = segment.wanted(model)
+        path, generation = segment.wanted(index)
         spec = replace(spec, path=path or spec.path)
         segment.beat(self.process)
-        self.evaluators = [spec.make(game, self.policy.max_batch) for _ in range(streams)]
+        self.evaluators = spec.make_streams(
+            game, self.policy.max_batch, streams, segment.columns()
+        )
         self._generations = [generation] * streams
         if self.policy.queue_delay_us > 0:
             curve = measure_latency(self.evaluators[0], game, self.policy.max_batch)
@@ -116,8 +147,8 @@ class Server:
         self._since = time.monotonic()
         self._failure: BaseException | None = None
         self.rings.recover()
-        segment.set_loaded(model, generation)
-        segment.set_ready(model, True)
+        segment.set_loaded(index, generation)
+        segment.set_ready(index, True)
 
     def run(self) -> None:
         """Answer until the segment says stop."""
@@ -142,7 +173,7 @@ class Server:
         try:
             while not self.segment.stopping and self._failure is None:
                 self.segment.beat(self.process)
-                if self.segment.is_paused(self.model):
+                if self.segment.is_paused(self.index):
                     self.rings.wait(BEAT_S, True)
                     continue
                 self._take_over_weights(k)
@@ -156,12 +187,12 @@ class Server:
 
     def _take_over_weights(self, k: int) -> None:
         """Between two batches: load what the parent asks for, if it is new."""
-        path, generation = self.segment.wanted(self.model)
+        path, generation = self.segment.wanted(self.index)
         if generation == self._generations[k]:
             return
         self.evaluators[k].load(path)
         self._generations[k] = generation
-        self.segment.set_loaded(self.model, min(self._generations))
+        self.segment.set_loaded(self.index, min(self._generations))
 
     def _batch(self, k: int) -> int:
         with self._lock:
@@ -222,7 +253,7 @@ def measure_latency(evaluator: Evaluator, game: Game, max_batch: int) -> Latency
 def server_main(
     fd: int,
     segment_spec: SegmentSpec,
-    model: int,
+    index: int,
     game_spec: dict[str, object],
     spec: EvaluatorSpec,
     streams: int,
@@ -232,4 +263,4 @@ def server_main(
     """What the inference process runs."""
     segment = Segment(segment_spec, fd)
     game = games.from_spec(game_spec)
-    Server(segment, model, game, spec, streams=streams, policy=policy, spin_us=spin_us).run()
+    Server(segment, index, game, spec, streams=streams, policy=policy, spin_us=spin_us).run()

@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 PRECISIONS = ("auto", "fp32", "bf16")
+EVALUATOR_PRECISIONS = (*PRECISIONS, "fp16", "tf32")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -191,9 +192,10 @@ class SelfplayConfig:
     evaluator: str = "torch"
     """torch (the network), uniform or rollout (no network, for trying things)."""
     device: str = "auto"
-    """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one."""
+    """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one. Several, such as
+    "cuda:0,cuda:1", share the workers; the learner uses the first."""
     precision: str = "auto"
-    """fp32, bf16, or auto: what the device does best."""
+    """fp32, bf16, fp16 or tf32 (both CUDA only), or auto: what the device does best."""
 
     def __post_init__(self) -> None:
         evaluators = ("torch", "uniform", "rollout")
@@ -209,10 +211,14 @@ class SelfplayConfig:
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(
-                "auto, cpu, cuda or cuda:N",
-                re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is not None,
+                "auto, or cpu, cuda or cuda:N, several separated by commas",
+                re.fullmatch(r"auto|(cpu|cuda(:\d+)?)(,(cpu|cuda(:\d+)?))*", self.device)
+                is not None,
             ),
-            precision=(f"one of {', '.join(PRECISIONS)}", self.precision in PRECISIONS),
+            precision=(
+                f"one of {', '.join(EVALUATOR_PRECISIONS)}",
+                self.precision in EVALUATOR_PRECISIONS,
+            ),
         )
 
 

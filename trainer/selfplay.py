@@ -42,7 +42,7 @@ def play_games(
     selfplay = config.selfplay
     kind, evaluators = "uniform", []
     if model is not None:
-        from engine.backends.torch_backend import choose_device  # imports torch
+        from engine.backends.devices import choose_device  # imports torch
         from trainer.network import load_model
 
         choose_device(selfplay.device)

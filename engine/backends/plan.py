@@ -16,6 +16,7 @@ the training framework nor the trainer. The arithmetic, with ``B`` batch, ``C, H
 cell: all channels of cell 0 first. Convolutions keep the board's size.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,3 +62,18 @@ class Plan:
     policy: Layer
     hidden: Layer
     value: Layer
+
+    def layers(self) -> Iterator[Layer]:
+        """Every layer, in the order of the fields."""
+        yield self.stem
+        for block in self.blocks:
+            yield from (block.first, block.second)
+            if block.pool is not None:
+                yield block.pool
+        yield from (self.heads, self.policy, self.hidden, self.value)
+
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """Equal for plans that differ in nothing but their weights."""
+        shapes = tuple(layer.weight.shape for layer in self.layers())
+        return self.observation_shape, self.num_actions, self.policy_channels, shapes

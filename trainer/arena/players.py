@@ -39,7 +39,7 @@ class Contestant:
         ConfigError
             If there is no such device.
         """
-        from engine.backends.torch_backend import choose_device  # imports torch
+        from engine.backends.devices import choose_device  # imports torch
 
         choose_device(device)  # told here, not by a process that dies of it
         return EvaluatorSpec(
