@@ -124,13 +124,13 @@ def test_every_batch_runs_in_its_bucket_and_is_waited_for():
     lane = HostLane()
     evaluator = CudaEvaluator(CONNECT4, lively_network(CONNECT4).plan(), lane=lane, max_batch=40)
     largest_first = buckets(40)[::-1]
-    assert len(lane.recorded) == len(largest_first)
+    assert lane.num_recorded == len(largest_first)
     lane.repeats.clear()
-    lane.waits = 0
+    lane.num_waits = 0
     evaluator.evaluate([noise_run(CONNECT4, 13), noise_run(CONNECT4, 12)])
     evaluator.evaluate([noise_run(CONNECT4, 43)])
     assert [largest_first[number] for number in lane.repeats] == [32, 40, 8]
-    assert lane.waits == 3
+    assert lane.num_waits == 3
 
 
 def test_padding_does_not_change_results():
@@ -165,12 +165,12 @@ def test_new_weights_of_the_same_sizes_are_written_over_the_old_without_recordin
     paths = saved(tmp_path, networks)
     lane = HostLane()
     evaluator = CudaEvaluator(CONNECT4, paths[0], lane=lane, load_plan=load_plan, max_batch=40)
-    recorded = len(lane.recorded)
+    recorded = lane.num_recorded
     run = random_run(CONNECT4, 10)
     check(evaluator, networks[0], [run])
     evaluator.load(paths[1])
     check(evaluator, networks[1], [run])
-    assert len(lane.recorded) == recorded
+    assert lane.num_recorded == recorded
     assert evaluator.model == f"model {paths[1]}"
 
 
