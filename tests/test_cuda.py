@@ -97,6 +97,7 @@ def test_graphs_give_what_kernel_by_kernel_gives_in_every_bucket():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # what inductor imports
 def test_compiled_it_agrees_too():
     net = lively_network(GAME)
     evaluator = evaluator_of(net, compile=True, max_batch=40)

@@ -1,4 +1,4 @@
-"""engine.backends.cuda_backend on the CPU, by way of a lane that is one: everything but the card."""
+"""engine.backends.cuda_backend on the CPU, by way of a lane that is one: all but the card."""
 
 import gc
 import logging
@@ -237,13 +237,13 @@ class Runtime:
     def __init__(self, error=0):
         self.error, self.locked, self.flags = error, {}, []
 
-    def cudaHostRegister(self, address, size, flags):  # noqa: N802
+    def cudaHostRegister(self, address, size, flags):
         self.flags.append(flags)
         if not self.error:
             self.locked[address] = size
         return self.error
 
-    def cudaHostUnregister(self, address):  # noqa: N802
+    def cudaHostUnregister(self, address):
         del self.locked[address]
         return 0
 

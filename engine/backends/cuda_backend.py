@@ -14,6 +14,7 @@ Shapes: ``B`` rows of a bucket, ``C, H, W`` planes, ``A`` actions.
 """
 
 from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -126,15 +127,16 @@ class CudaEvaluator(PlanEvaluator):
         """Evaluate runs whose memory the device reaches, at most `max_batch` rows together."""
         assert self._ready is not None
         sizes = [len(observations) for observations, _, _ in parts]
-        num = sum(sizes)
         # A part of the device's columns for each run.
-        columns = (column[:num].split(sizes) for column in self._columns)
-        own = list(zip(*columns, strict=True))
+        own = [
+            tuple(column[start:stop] for column in self._columns)
+            for start, stop in pairwise(accumulate(sizes, initial=0))
+        ]
         with self._lane.scope():
             for (observations, _, _), (packed, _, _) in zip(parts, own, strict=True):
                 packed.copy_(observations, non_blocking=True)
             # Rows behind the last hold older positions: they cost time, and change nothing.
-            self._ready.repeat[bucket_for(num, self._buckets)]()
+            self._ready.repeat[bucket_for(sum(sizes), self._buckets)]()
             for (_, policy, wdl), (_, own_policy, own_wdl) in zip(parts, own, strict=True):
                 policy.copy_(own_policy, non_blocking=True)
                 wdl.copy_(own_wdl, non_blocking=True)
@@ -209,9 +211,7 @@ Forward = Callable[[Tensor], tuple[Tensor, Tensor]]
 class PackedNetwork:
     """A plan as a function of packed observations."""
 
-    def __init__(
-        self, plan: Plan, game: Game, dtype: torch.dtype, device: torch.device
-    ) -> None:
+    def __init__(self, plan: Plan, game: Game, dtype: torch.dtype, device: torch.device) -> None:
         self._dtype = dtype
         self._board = game.rows, game.columns
         self._planes, self._scalars = game.num_planes, game.num_scalars

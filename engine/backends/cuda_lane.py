@@ -8,7 +8,7 @@ import logging
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,7 @@ class CudaLane:
     """
 
     def __init__(self, device: torch.device, *, graphs: bool = True) -> None:
-        self._stream = torch.cuda.Stream(device)
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self.device = self._stream.device
         self.kind = "graphs" if graphs else "eager"
         # Volta and Turing multiply in fp16 only; torch would emulate bf16 there.
@@ -65,7 +65,7 @@ class CudaLane:
         self.precision = "bf16" if has_bf16 else "fp16"
         # Waiting for a blocking event sleeps; for any other it spins on a core that a worker
         # could use. Both release the GIL.
-        self._done = torch.cuda.Event(blocking=True)
+        self._done = torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
         # Graphs that never run at once share their memory.
         self._pool = torch.cuda.graph_pool_handle()
 
@@ -126,7 +126,7 @@ class PageLock:
         self._start = _address(memory)
         self._stop = self._start + memory.nbytes
         with torch.cuda.device(device):
-            runtime = torch.cuda.cudart()
+            runtime = torch.cuda.cudart()  # type: ignore[no-untyped-call]
             error = int(runtime.cudaHostRegister(self._start, memory.nbytes, REGISTER_PORTABLE))
             if error:
                 # The runtime keeps the error for whoever asks next: an innocent kernel launch.
@@ -158,10 +158,8 @@ def page_lock(memory: npt.NDArray[np.uint8], device: torch.device) -> PageLock |
         return None
 
 
-def _unregister(
-    runtime: object, start: int, memory: npt.NDArray[np.uint8]
-) -> None:
-    runtime.cudaHostUnregister(start)  # type: ignore[attr-defined]
+def _unregister(runtime: Any, start: int, memory: npt.NDArray[np.uint8]) -> None:
+    runtime.cudaHostUnregister(start)
 
 
 def _address(array: npt.NDArray[np.generic]) -> int:
