@@ -32,6 +32,7 @@ from games.base import Game
 
 __all__ = ["CudaEvaluator"]
 
+COMPILATIONS = 256  # at most, by all streams and for all buckets
 DTYPES = {
     "fp32": torch.float32,
     "tf32": torch.float32,
@@ -177,8 +178,12 @@ class CudaEvaluator(PlanEvaluator):
     def _prepare(self, plan: Plan) -> "_Ready":
         """A network of sizes not seen before, recorded once a bucket."""
         network = PackedNetwork(plan, self._game, DTYPES[self._precision], self._lane.device)
-        # Symbolic rows: one compilation serves every bucket.
-        forward = torch.compile(network.forward, dynamic=True) if self._compile else network.forward
+        forward: Forward = network.forward
+        if self._compile:
+            # Once a bucket: of symbolic rows, torch's shape reasoning makes minutes. The limit
+            # is on all evaluators of the process together; behind it torch stops compiling.
+            torch._dynamo.config.recompile_limit = COMPILATIONS
+            forward = torch.compile(forward, dynamic=False)
         # The largest first: the others then find room in its memory.
         repeat = {rows: self._record(forward, rows) for rows in reversed(self._buckets)}
         return _Ready(plan, network, forward, repeat)
