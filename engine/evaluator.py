@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.errors import EvaluatorError
 
-__all__ = ["Evaluator", "Run", "check_finite"]
+__all__ = ["Evaluator", "Run", "check_finite", "check_finite_sum"]
 
 
 class Run(NamedTuple):
@@ -59,9 +59,13 @@ class Evaluator(Protocol):
 def check_finite(runs: Sequence[Run], model: str, name: str) -> None:
     """Raise an EvaluatorError if evaluator `name` gave results for `model` that are no numbers."""
     for run in runs:
-        # A sum is finite only if all its terms are.
-        if not math.isfinite(float(run.policy_logits.sum() + run.wdl_logits.sum())):
-            raise EvaluatorError(
-                f"{model} gave logits that are not finite ({name}); "
-                "go back to an older checkpoint, or try --precision fp32"
-            )
+        check_finite_sum(float(run.policy_logits.sum() + run.wdl_logits.sum()), model, name)
+
+
+def check_finite_sum(total: float, model: str, name: str) -> None:
+    """The same by the sum of all logits, which is finite only if all of them are."""
+    if not math.isfinite(total):
+        raise EvaluatorError(
+            f"{model} gave logits that are not finite ({name}); "
+            "go back to an older checkpoint, or try --precision fp32"
+        )

@@ -2,7 +2,7 @@
 
 ::
 
-    parent ──spawn──▶ worker 0 .. W-1 ──rings──▶ server 0 .. M-1 (one a model)
+    parent ──spawn──▶ worker 0 .. W-1 ──rings──▶ server 0 .. (one a model and device)
        └─ copies finished games out of their journals; the caller commits, then releases them
 """
 
@@ -18,6 +18,7 @@ from typing import Any
 
 import games
 from engine.backends.choose import Choice
+from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError, PoolError
@@ -26,7 +27,7 @@ from engine.player import PlayerSpec
 from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
 from engine.segment import Segment, SegmentSpec, cache_entry_bytes
-from engine.server import EvaluatorSpec, Server, server_main
+from engine.server import Server, server_main
 from engine.tuning import RING_S, Settings, seconds_per_simulation, settings
 from engine.worker import Worker
 from games.base import Game
@@ -80,7 +81,11 @@ class Finished:
 
 
 def segment_spec(
-    game: Game, players: Sequence[PlayerSpec], num_models: int, config: PoolConfig
+    game: Game,
+    players: Sequence[PlayerSpec],
+    num_models: int,
+    config: PoolConfig,
+    servers_per_model: int = 1,
 ) -> SegmentSpec:
     """The layout that these games need."""
     leaves = max(player.search.leaves_in_flight for player in players)
@@ -99,6 +104,7 @@ def segment_spec(
         max_plies=game.max_game_length,
         journal_entries=game.max_game_length * entries,
         cache_entries=_cache_entries(game, players, config),
+        servers_per_model=servers_per_model,
     )
 
 
@@ -128,7 +134,8 @@ class Pool:
     players
         One `PlayerSpec` for self-play, two for a match.
     evaluators
-        One `EvaluatorSpec` for each model that the players name; none if no player has one.
+        One `EvaluatorSpec` for each model that the players name; none if no player has one. On
+        D devices, D servers share the workers: worker w asks the one on device w % D.
     config
         How many of what.
     seed
@@ -174,7 +181,14 @@ class Pool:
         if not self.config.serial:
             self._measure(say)
         self.config = self._filled(self.config)
-        spec = segment_spec(game, self.players, max(1, len(self.evaluators)), self.config)
+        shares = self._servers_per_model()
+        self._servers = [
+            specs[i % len(specs)]
+            for specs in (evaluator.devices for evaluator in self.evaluators)
+            for i in range(shares)
+        ]
+        models = max(1, len(self.evaluators))
+        spec = segment_spec(game, self.players, models, self.config, shares)
         self.segment = Segment(spec)
         self.segment.next_game = first_game
         self.segment.game_limit = NO_LIMIT if game_limit is None else game_limit
@@ -219,6 +233,13 @@ class Pool:
             games_per_worker=config.games_per_worker or wanted.games_per_worker,
         )
 
+    def _servers_per_model(self) -> int:
+        """One a device, while there is a worker for each."""
+        devices = max((len(evaluator.devices) for evaluator in self.evaluators), default=1)
+        if devices > self.config.workers:
+            log.warning("idle_devices devices=%d workers=%d", devices, self.config.workers)
+        return min(devices, self.config.workers)
+
     # -- life -----------------------------------------------------------------------------
 
     def __enter__(self) -> "Pool":
@@ -239,9 +260,9 @@ class Pool:
     def start(self) -> None:
         """Start every process; returns at once, `ready` tells when they answer."""
         if self.config.serial:
-            for model, evaluator in enumerate(self.evaluators):
+            for index, evaluator in enumerate(self._servers):
                 self._serial_servers.append(
-                    Server(self.segment, model, self.game, evaluator, policy=self.config.batch)
+                    Server(self.segment, index, self.game, evaluator, policy=self.config.batch)
                 )
             for index in range(self._num_workers):
                 self._serial_workers.append(
@@ -249,8 +270,8 @@ class Pool:
                 )
             return
         # The slow ones first: workers are ready long before the network is.
-        for model in range(len(self.evaluators)):
-            self._start_child(self._num_workers + model)
+        for server in range(len(self._servers)):
+            self._start_child(self._num_workers + server)
         for index in range(self._num_workers):
             self._start_child(index)
 
@@ -274,11 +295,12 @@ class Pool:
             target = worker_main
             args = (*shared, process, rules, self._plays(), self.config.worker_spin_us)
         else:
-            model, config = process - self._num_workers, self.config
-            self.segment.set_ready(model, False)
+            server, config = process - self._num_workers, self.config
+            self.segment.set_ready(server, False)
             target = server_main
-            args = (*shared, model, rules, self.evaluators[model], self._streams[model],
-                    config.batch, config.server_spin_us)  # fmt: skip
+            streams = self._streams[server // self.segment.spec.servers_per_model]
+            args = (*shared, server, rules, self._servers[server], streams, config.batch,
+                    config.server_spin_us)  # fmt: skip
         self._children[process] = spawn(
             self._name(process), target, args, self._log_path(process)
         )
@@ -300,7 +322,7 @@ class Pool:
     @property
     def ready(self) -> bool:
         """True once every inference process answers."""
-        return all(self.segment.ready(model) for model in range(len(self.evaluators)))
+        return all(self.segment.ready(server) for server in range(len(self._servers)))
 
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Wait until every inference process answers, replacing what dies meanwhile."""
@@ -456,8 +478,10 @@ class Pool:
     # -- the models -----------------------------------------------------------------------
 
     def load(self, model: int, path: str | os.PathLike[str], generation: int) -> None:
-        """Ask the model's process to go on with the weights at `path`."""
-        self.segment.set_model(model, os.path.abspath(path), generation)
+        """Ask the model's processes to go on with the weights at `path`."""
+        shares = self.segment.spec.servers_per_model
+        for server in range(model * shares, (model + 1) * shares):
+            self.segment.set_model(server, os.path.abspath(path), generation)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
@@ -470,7 +494,7 @@ class Pool:
 
     def counters(self) -> dict[str, dict[str, int]]:
         """Every process's counters by its name."""
-        num = self._num_workers + len(self.evaluators)
+        num = self._num_workers + len(self._servers)
         return {self._name(i): self.segment.counters(i) for i in range(num)}
 
 

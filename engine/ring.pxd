@@ -57,7 +57,7 @@ cdef class Ring:
 
 cdef class RingSet:
     cdef readonly Segment segment
-    cdef readonly int model_index
+    cdef readonly int server
     cdef readonly list rings
     cdef list columns
     cdef void** ring_pointers              # [num_rings] the same rings, borrowed from `rings`

@@ -75,7 +75,7 @@ cdef class Ring:
         self.observation_bytes = spec.observation_bytes
         self.num_actions = spec.num_actions
         self.pool = segment.control()
-        self.model = segment.model(model)
+        self.model = segment.model(spec.server(worker, model))
         cdef dict at = segment.offsets
         cdef Py_ssize_t slots = spec.num_slots, first = self.index * slots
         self.control = (
@@ -200,25 +200,30 @@ cdef class Ring:
 
 
 cdef class RingSet:
-    """All rings of one model, seen by its inference process.
+    """The rings that one inference process answers.
 
     Parameters
     ----------
     segment
         The mapping.
-    model
-        Whose rings.
+    server
+        Which process; its model's other servers answer other workers.
     spin_us
         Microseconds that a stream spins before it sleeps.
     """
 
-    def __init__(self, Segment segment not None, int model, double spin_us=0):
+    def __init__(self, Segment segment not None, int server, double spin_us=0):
+        spec = segment.spec
         self.segment = segment
-        self.model_index = model
-        self.rings = [Ring(segment, w, model) for w in range(segment.spec.num_workers)]
+        self.server = server
+        model, first = divmod(server, spec.servers_per_model)
+        self.rings = [
+            Ring(segment, w, model)
+            for w in range(first, spec.num_workers, spec.servers_per_model)
+        ]
         self.columns = [ring.columns() for ring in self.rings]
         self.spin_ns = <int64_t>(spin_us * 1000)
-        self.model = segment.model(model)
+        self.model = segment.model(server)
         free(self.ring_pointers)
         self.num_rings = len(self.rings)
         self.ring_pointers = <void**>malloc(self.num_rings * sizeof(void*))
@@ -354,4 +359,4 @@ cdef class RingSet:
 
     cdef uint64_t* _counters(self):
         cdef int workers = self.segment.spec.num_workers
-        return self.segment.process(workers + self.model_index).counters
+        return self.segment.process(workers + self.server).counters

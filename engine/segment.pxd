@@ -37,7 +37,7 @@ cdef struct control_t:
     uint32_t parent_sleeping # parent
     uint32_t _pad2[14]
 
-cdef struct model_t:         # one evaluator's mailbox
+cdef struct model_t:         # one server's mailbox
     uint32_t doorbell        # workers, atomic: counts publications; the streams sleep on it
     uint32_t sleepers        # server, atomic: streams asleep or about to be
     uint32_t _pad0[14]
@@ -76,7 +76,7 @@ cdef class Segment:
     cdef Py_ssize_t journal_bytes
 
     cdef control_t* control(self) noexcept nogil
-    cdef model_t* model(self, int model) noexcept nogil
+    cdef model_t* model(self, int server) noexcept nogil
     cdef process_t* process(self, int index) noexcept nogil
     cdef control_t* _control
     cdef model_t* _models

@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 2
+VERSION = 3
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -43,15 +43,25 @@ class SegmentSpec:
     max_plies: int              # of the longest game
     journal_entries: int        # (action, visits) pairs that a game's journal can hold
     cache_entries: int = 0      # of the evaluation cache, a power of two; 0: none
+    servers_per_model: int = 1  # inference processes that share a model's workers
 
     @property
     def num_rings(self):
         return self.num_workers * self.num_models
 
     @property
+    def num_servers(self):
+        """A model's servers follow each other."""
+        return self.num_models * self.servers_per_model
+
+    @property
     def num_processes(self):
-        """Workers first, then one inference process a model."""
-        return self.num_workers + self.num_models
+        """Workers first, then the servers."""
+        return self.num_workers + self.num_servers
+
+    def server(self, worker, model):
+        """The server that answers the worker's requests to the model."""
+        return model * self.servers_per_model + worker % self.servers_per_model
 
 
 def _round_up(n, to):
@@ -88,7 +98,7 @@ def layout(spec):
     rings, slots = spec.num_rings, spec.num_slots
     for name, size in (
         ("control", sizeof(control_t)),
-        ("models", spec.num_models * sizeof(model_t)),
+        ("models", spec.num_servers * sizeof(model_t)),
         ("processes", spec.num_processes * sizeof(process_t)),
         ("rings", rings * sizeof(ring_control_t)),
         # Ring columns, [rings, slots, ...] each.
@@ -172,8 +182,8 @@ cdef class Segment:
     cdef control_t* control(self) noexcept nogil:
         return self._control
 
-    cdef model_t* model(self, int model) noexcept nogil:
-        return self._models + model
+    cdef model_t* model(self, int server) noexcept nogil:
+        return self._models + server
 
     cdef process_t* process(self, int index) noexcept nogil:
         return self._processes + index
@@ -190,13 +200,18 @@ cdef class Segment:
         """Size of the mapping."""
         return len(self.map)
 
-    # -- control words --------------------------------------------------------------------
+    def columns(self):
+        """The bytes of all rings' observation and result columns, in whole pages."""
+        cdef Py_ssize_t start = self.offsets["observations"], end = self.offsets["cache"]
+        return np.frombuffer(self.map, np.uint8, end - start, start)
+
+    # -- control words: those of a model are by server --------------------------------------
 
     def stop(self):
         """Tell every child to end, and wake those asleep."""
         cdef int i
         store32(&self._control.stop, 1)
-        for i in range(self.spec.num_models):
+        for i in range(self.spec.num_servers):
             add32(&self._models[i].doorbell, 1)
             futex_wake(&self._models[i].doorbell, 1 << 30)
 
@@ -225,55 +240,55 @@ cdef class Segment:
     def pause(self, bint paused):
         """Stop, or go on, answering requests; workers then wait."""
         cdef int i
-        for i in range(self.spec.num_models):
+        for i in range(self.spec.num_servers):
             store32(&self._models[i].paused, paused)
             add32(&self._models[i].doorbell, 1)
             futex_wake(&self._models[i].doorbell, 1 << 30)
 
-    def is_paused(self, int model):
-        return load32(&self._models[model].paused) != 0
+    def is_paused(self, int server):
+        return load32(&self._models[server].paused) != 0
 
-    def set_model(self, int model, str path, uint64_t generation):
+    def set_model(self, int server, str path, uint64_t generation):
         """Ask for the weights at `path`; `loaded` becomes `generation` once they are in use."""
         cdef bytes raw = os.fsencode(path)
         cdef char* start = raw
         if len(raw) >= MODEL_PATH_BYTES:
             raise ValueError(f"a model's path must be < {MODEL_PATH_BYTES} bytes, got {path!r}")
-        memcpy(self._models[model].path, start, len(raw) + 1)
-        store64(&self._models[model].wanted, generation)
-        add32(&self._models[model].doorbell, 1)
-        futex_wake(&self._models[model].doorbell, 1 << 30)
+        memcpy(self._models[server].path, start, len(raw) + 1)
+        store64(&self._models[server].wanted, generation)
+        add32(&self._models[server].doorbell, 1)
+        futex_wake(&self._models[server].doorbell, 1 << 30)
 
-    def wanted(self, int model):
+    def wanted(self, int server):
         """(path, generation) of the weights that are asked for."""
-        cdef uint64_t generation = load64(&self._models[model].wanted)
-        cdef char* path = self._models[model].path
+        cdef uint64_t generation = load64(&self._models[server].wanted)
+        cdef char* path = self._models[server].path
         return os.fsdecode(path[:strlen(path)]), generation
 
-    def loaded(self, int model):
+    def loaded(self, int server):
         """Generation of the weights in use."""
-        return load64(&self._models[model].loaded)
+        return load64(&self._models[server].loaded)
 
-    def set_loaded(self, int model, uint64_t generation):
-        store64(&self._models[model].loaded, generation)
+    def set_loaded(self, int server, uint64_t generation):
+        store64(&self._models[server].loaded, generation)
 
-    def about(self, int model):
+    def about(self, int server):
         """What evaluates, in words; "" before it is ready."""
-        cdef char* text = self._models[model].about
+        cdef char* text = self._models[server].about
         return text[:strlen(text)].decode(errors="replace")
 
-    def set_about(self, int model, str text):
+    def set_about(self, int server, str text):
         # The last byte is never written: a reader who comes between finds an end.
         cdef bytes raw = text.encode()[:MODEL_ABOUT_BYTES - 2] + b"\0"
         cdef char* start = raw
-        memcpy(self._models[model].about, start, len(raw))
+        memcpy(self._models[server].about, start, len(raw))
 
-    def ready(self, int model):
+    def ready(self, int server):
         """True once the inference process answers."""
-        return load32(&self._models[model].ready) != 0
+        return load32(&self._models[server].ready) != 0
 
-    def set_ready(self, int model, bint ready):
-        store32(&self._models[model].ready, ready)
+    def set_ready(self, int server, bint ready):
+        store32(&self._models[server].ready, ready)
 
     # -- signs of life --------------------------------------------------------------------
 

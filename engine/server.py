@@ -5,171 +5,34 @@ stream of n threads, since no layer waits for its slower half; a device usually 
 so that one batch is assembled while the other computes.
 """
 
-import importlib
-import os
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 import games
-from engine.backends.choose import Choice, choose
-from engine.backends.group import Group, fastest_installed
-from engine.backends.plan import Plan
-from engine.backends.symmetric import SymmetricEvaluator
-from engine.backends.uniform import UniformEvaluator
+from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy, LatencyCurve, batch_rows, hold_us, measured_curve
-from engine.errors import ConfigError
 from engine.evaluator import Evaluator, Run
-from engine.process import cpu_count
 from engine.ring import RingSet
 from engine.segment import Segment, SegmentSpec
 from games.base import Game
 
-__all__ = ["EvaluatorSpec", "Server", "server_main"]
+__all__ = ["Server", "server_main"]
 
 BEAT_S = 0.1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvaluatorSpec:
-    """Which evaluator a server makes: a plain description that travels to its process."""
-
-    kind: str = "network"
-    """``network``, or ``uniform``, which answers at once."""
-    path: str = ""
-    """Model file to start with."""
-    load_plan: str = "trainer.network:load_plan"
-    """``module:function`` that reads a model file into an `engine.backends.plan.Plan`."""
-    device: str = "auto"
-    """``cpu``, ``cuda``, ``cuda:1`` ..., or ``auto``: a CUDA device where there is one."""
-    backend: str = "auto"
-    """On a CPU: ``openvino``, ``torch``, or ``auto``: the fastest here, see `resolved`."""
-    precision: str = "auto"
-    """``fp32``, ``bf16``, ``int8`` (openvino), or ``auto``: the fastest that is exact enough."""
-    threads: int = 1
-    """Of each stream on a CPU."""
-    insist: bool = False
-    """Refuse weights that stray from fp32 in this precision, instead of taking another."""
-    symmetric: bool = False
-    """Average over the board's symmetries: stronger, and as many times slower."""
-
-    def make(self, game: Game, max_batch: int) -> Evaluator:
-        """An evaluator for one stream."""
-        return self.make_streams(game, max_batch, 1)[0]
-
-    def make_streams(self, game: Game, max_batch: int, streams: int) -> list[Evaluator]:
-        """An evaluator for each stream.
-
-        Raises
-        ------
-        ConfigError
-            For a kind, back end, precision or device that is unknown or not there.
-        EvaluatorError
-            If the network does not fit the game, or strays from fp32.
-        """
-        evaluators = self._make(game, max_batch, streams)
-        if self.symmetric:
-            return [SymmetricEvaluator(evaluator, game) for evaluator in evaluators]
-        return evaluators
-
-    def resolved(
-        self, game: Game, streams: int = 0, say: Callable[[str], None] | None = None
-    ) -> "tuple[EvaluatorSpec, int, Choice | None]":
-        """The same with nothing left open: what runs fastest on this machine.
-
-        Parameters
-        ----------
-        game
-            Whose positions.
-        streams
-            Batches at once; 0: as measured.
-        say
-            Told of a measurement, which takes some seconds the first time.
-
-        Returns
-        -------
-        spec, streams, choice
-            What was measured is None where nothing was: without a network, on a CUDA device, and
-            where the environment's RINGZERO_BACKEND names the back end to take.
-        """
-        if self.kind != "network":
-            return self, streams or 1, None
-        if self._device_type() != "cpu":
-            # One batch travels while another computes.
-            return self, streams or 2, None
-        if self.backend == "auto" and os.environ.get("RINGZERO_BACKEND"):
-            return self, streams or cpu_count(), None
-        choice = choose(game, self, self._plan_loader()(self.path), streams=streams, say=say)
-        spec = replace(
-            self,
-            backend=choice.backend,
-            precision=choice.precision,
-            threads=choice.threads,
-            insist=self.precision != "auto",
-        )
-        return spec, choice.streams, choice
-
-    def _make(self, game: Game, max_batch: int, streams: int) -> list[Evaluator]:
-        if self.kind == "uniform":
-            return [UniformEvaluator() for _ in range(streams)]
-        if self.kind != "network":
-            raise ConfigError(f"evaluator must be network or uniform, got {self.kind!r}")
-        if self._device_type() == "cpu":
-            backend, precision = self.backend, self.precision
-            if backend == "auto":
-                backend = os.environ.get("RINGZERO_BACKEND") or fastest_installed()
-            if precision == "auto":
-                from engine.backends.torch_backend import cpu_has_bf16
-
-                precision = "bf16" if cpu_has_bf16() else "fp32"
-            return Group(
-                game,
-                self._plan_loader(),
-                self.path,
-                backend=backend,
-                precision=precision,
-                streams=streams,
-                threads=self.threads,
-                insist=self.insist,
-            ).evaluators
-        from engine.backends.torch_backend import TorchEvaluator
-
-        return [
-            TorchEvaluator(
-                game,
-                self.path,
-                load_plan=self._plan_loader(),
-                max_batch=max_batch,
-                device=self.device,
-                precision=self.precision,
-            )
-            for _ in range(streams)
-        ]
-
-    def _device_type(self) -> str:
-        # Only here is torch imported: workers and the uniform evaluator do without.
-        from engine.backends.torch_backend import choose_device
-
-        return str(choose_device(self.device).type)
-
-    def _plan_loader(self) -> Callable[[str], Plan]:
-        module, _, function = self.load_plan.partition(":")
-        loader: Callable[[str], Plan] = getattr(importlib.import_module(module), function)
-        return loader
-
-
 class Server:
-    """Answers the requests to one model.
+    """Answers the requests of its workers to one model.
 
     Parameters
     ----------
     segment
         The mapping.
-    model
-        Which of the pool's models.
+    index
+        Which of the pool's servers.
     game
         Whose positions.
     spec
@@ -183,7 +46,7 @@ class Server:
     def __init__(
         self,
         segment: Segment,
-        model: int,
+        index: int,
         game: Game,
         spec: EvaluatorSpec,
         *,
@@ -192,15 +55,17 @@ class Server:
         spin_us: float = 0.0,
     ) -> None:
         self.segment = segment
-        self.model = model
-        self.process = segment.spec.num_workers + model
-        self.rings = RingSet(segment, model, spin_us)
+        self.index = index
+        self.process = segment.spec.num_workers + index
+        self.rings = RingSet(segment, index, spin_us)
         self.policy = policy or BatchPolicy()
-        path, generation = segment.wanted(model)
+        path, generation = segment.wanted(index)
         spec = replace(spec, path=path or spec.path)
         segment.beat(self.process)
-        self.evaluators = spec.make_streams(game, self.policy.max_batch, streams)
-        segment.set_about(model, self.evaluators[0].name)
+        self.evaluators = spec.make_streams(
+            game, self.policy.max_batch, streams, segment.columns()
+        )
+        segment.set_about(index, self.evaluators[0].name)
         self._generations = [generation] * streams
         if self.policy.queue_delay_us > 0:
             curve = measure_latency(self.evaluators[0], game, self.policy.max_batch)
@@ -212,8 +77,8 @@ class Server:
         self._since = time.monotonic()
         self._failure: BaseException | None = None
         self.rings.recover()
-        segment.set_loaded(model, generation)
-        segment.set_ready(model, True)
+        segment.set_loaded(index, generation)
+        segment.set_ready(index, True)
 
     def run(self) -> None:
         """Answer until the segment says stop."""
@@ -238,7 +103,7 @@ class Server:
         try:
             while not self.segment.stopping and self._failure is None:
                 self.segment.beat(self.process)
-                if self.segment.is_paused(self.model):
+                if self.segment.is_paused(self.index):
                     self.rings.wait(BEAT_S, True)
                     continue
                 self._take_over_weights(k)
@@ -252,13 +117,13 @@ class Server:
 
     def _take_over_weights(self, k: int) -> None:
         """Between two batches: load what the parent asks for, if it is new."""
-        path, generation = self.segment.wanted(self.model)
+        path, generation = self.segment.wanted(self.index)
         if generation == self._generations[k]:
             return
         self.evaluators[k].load(path)
         self._generations[k] = generation
-        self.segment.set_about(self.model, self.evaluators[k].name)
-        self.segment.set_loaded(self.model, min(self._generations))
+        self.segment.set_about(self.index, self.evaluators[k].name)
+        self.segment.set_loaded(self.index, min(self._generations))
 
     def _batch(self, k: int) -> int:
         with self._lock:
@@ -315,7 +180,7 @@ def measure_latency(evaluator: Evaluator, game: Game, max_batch: int) -> Latency
 def server_main(
     fd: int,
     segment_spec: SegmentSpec,
-    model: int,
+    index: int,
     game_spec: dict[str, object],
     spec: EvaluatorSpec,
     streams: int,
@@ -325,4 +190,4 @@ def server_main(
     """What the inference process runs."""
     segment = Segment(segment_spec, fd)
     game = games.from_spec(game_spec)
-    Server(segment, model, game, spec, streams=streams, policy=policy, spin_us=spin_us).run()
+    Server(segment, index, game, spec, streams=streams, policy=policy, spin_us=spin_us).run()

@@ -26,6 +26,7 @@ cdef class Player:
     cdef LocalEvaluator evaluator          # of a local player
     cdef Ring ring                         # of a network player
     cdef int32_t model                     # whose the ring is
+    cdef int32_t server                    # who answers it
     cdef int32_t num_simulations
     cdef int32_t fast_simulations
     cdef double full_fraction

@@ -53,6 +53,7 @@ cdef class Player:
         if spec.kind == "network":
             self.kind = PLAYER_NETWORK
             self.model = spec.model
+            self.server = segment.spec.server(worker, spec.model)
             self.ring = Ring(segment, worker, spec.model, spin_us)
         elif spec.kind == "random":
             self.kind = PLAYER_RANDOM
@@ -251,7 +252,7 @@ cdef class Worker:
 
     cdef uint64_t _generation(self, Player player) noexcept nogil:
         """Of the weights that answer the player."""
-        return load64(&self.segment.model(player.model).loaded)
+        return load64(&self.segment.model(player.server).loaded)
 
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil:
         """Whether player 1 of the match is to move (in self-play both are player 0)."""
@@ -334,7 +335,7 @@ cdef class Worker:
         journal.header.num_opening = 0
         journal.header.generation = 0
         if self.rings:
-            journal.header.generation = load64(&self.segment.model(0).loaded)
+            journal.header.generation = self._generation(self.first)
         store32(&journal.header.state, JOURNAL_PLAYING)
         self._enter(slot, journal)
         return True

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from engine.backends.spec import EvaluatorSpec
 from engine.config import SearchConfig
 from engine.journal import Journal
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig, segment_spec
 from engine.records import GameRecord
 from engine.segment import Segment
-from engine.server import EvaluatorSpec, Server
+from engine.server import Server
 from engine.worker import Worker
 from games import Game
 

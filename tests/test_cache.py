@@ -7,12 +7,12 @@ import pytest
 from playing import assert_same_records
 
 import games
+from engine.backends.spec import EvaluatorSpec
 from engine.cache import Cache
 from engine.config import SearchConfig
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig, segment_spec
 from engine.segment import Segment
-from engine.server import EvaluatorSpec
 from engine.testing import cache_find, cache_store
 
 GAME = games.make("connect4")

@@ -9,8 +9,8 @@ from test_torch_backend import lively_network
 import games
 from engine.backends import choose as choosing
 from engine.backends.choose import Choice, candidates, choose
+from engine.backends.spec import EvaluatorSpec
 from engine.errors import EvaluatorError
-from engine.server import EvaluatorSpec
 from engine.tuning import Load, settings, verdict
 from trainer.network import save_model
 

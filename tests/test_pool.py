@@ -327,7 +327,7 @@ import os, sys
 import games
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
-from engine.server import EvaluatorSpec
+from engine.backends.spec import EvaluatorSpec
 
 if __name__ == "__main__":
     with Pool(games.make("tictactoe"), [PlayerSpec()], [EvaluatorSpec(kind="uniform")],

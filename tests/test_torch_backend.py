@@ -14,7 +14,7 @@ from engine.backends import torch_backend
 from engine.backends.torch_backend import TorchEvaluator, cpu_has_bf16
 from engine.backends.uniform import UniformEvaluator
 from engine.errors import ConfigError, EvaluatorError
-from games import Game
+from engine.evaluator import Run
 from trainer.network import load_plan, save_model
 
 GAME = games.make("connect4")
@@ -47,7 +47,7 @@ PRECISIONS = [("fp32", 5e-6)] + ([("bf16", 0.02)] if cpu_has_bf16() else [])
 @pytest.mark.parametrize("sizes", [{}, {"channels": 48, "pool_every": 1}, {"blocks": 0}])
 def test_agrees_with_the_network(precision, tolerance, sizes):
     network = lively_network(GAME, **sizes)
-    evaluator = TorchEvaluator(GAME, network.plan(), device="cpu", precision=precision)
+    evaluator = TorchEvaluator(GAME, network.plan(), precision=precision)
     assert evaluator.name == f"torch cpu {precision} fused"
     for rows in ([1], [5], [64], [65], [1, 70, 3, 130], [0, 9, 0]):
         runs = [random_run(GAME, n, seed=i) for i, n in enumerate(rows)]
@@ -58,32 +58,13 @@ def test_agrees_with_the_network(precision, tolerance, sizes):
 def test_without_the_fused_primitives_it_is_right_too(precision, tolerance, monkeypatch):
     monkeypatch.setattr(torch_backend, "has_fused", lambda: False)
     network = lively_network(GAME)
-    evaluator = TorchEvaluator(GAME, network.plan(), device="cpu", precision=precision)
+    evaluator = TorchEvaluator(GAME, network.plan(), precision=precision)
     assert evaluator.name == f"torch cpu {precision} eager"
     check(evaluator, network, [random_run(GAME, 21), random_run(GAME, 50)], tolerance)
 
 
-def test_the_path_of_other_devices_is_right_on_the_cpu():
-    game = Game("any", num_actions=5, board_shape=(9, 9), num_planes=3, num_scalars=3,
-                max_game_length=1)  # fmt: skip
-    network = lively_network(game)
-    device = torch_backend._DeviceNetwork(
-        network.plan(), game, torch.float32, torch.device("cpu"), 40
-    )
-    rng = np.random.default_rng(0)
-    packed = np.zeros((33, game.observation_bytes), np.uint8)
-    packed[:, :48] = rng.integers(0, 256, (33, 48))
-    packed[:, 48:60] = rng.uniform(-1, 1, (33, 3)).astype("<f4").view(np.uint8)
-    run = torch_backend.Run(packed, np.empty((33, 5), np.float32), np.empty((33, 3), np.float32))
-    with torch.inference_mode():
-        device.evaluate([run])
-        policy, value = network(torch.from_numpy(game.unpack(packed)))
-    np.testing.assert_allclose(run.policy_logits, policy.numpy(), atol=2e-5)
-    np.testing.assert_allclose(run.wdl_logits, value.numpy(), atol=2e-5)
-
-
 def test_results_do_not_depend_on_what_else_is_in_the_batch():
-    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan(), device="cpu")
+    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan())
     many, one = random_run(GAME, 100), random_run(GAME, 1)
     evaluator.evaluate([many])
     for row in (0, 17, 99):
@@ -93,9 +74,9 @@ def test_results_do_not_depend_on_what_else_is_in_the_batch():
 
 
 def test_writes_into_slots_in_the_middle_of_a_column_only():
-    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan(), device="cpu")
+    evaluator = TorchEvaluator(GAME, lively_network(GAME).plan())
     column = random_run(GAME, 30)
-    evaluator.evaluate([torch_backend.Run(*(part[10:20] for part in column))])
+    evaluator.evaluate([Run(*(part[10:20] for part in column))])
     for part in (column.policy_logits, column.wdl_logits):
         assert np.isfinite(part[10:20]).all()
         assert np.isnan(part[:10]).all() and np.isnan(part[20:]).all()
@@ -104,11 +85,11 @@ def test_writes_into_slots_in_the_middle_of_a_column_only():
 def test_streams_in_threads_do_not_disturb_each_other():
     plan = lively_network(GAME).plan()
     expected = random_run(GAME, 90)
-    TorchEvaluator(GAME, plan, device="cpu").evaluate([expected])
+    TorchEvaluator(GAME, plan).evaluate([expected])
     results = [random_run(GAME, 90) for _ in range(2)]
 
     def stream(run):
-        evaluator = TorchEvaluator(GAME, plan, device="cpu")
+        evaluator = TorchEvaluator(GAME, plan)
         for _ in range(5):
             evaluator.evaluate([run])
 
@@ -128,7 +109,7 @@ def test_load_swaps_the_weights_and_a_bad_file_does_not(tmp_path):
         networks[2].policy.weight[0, 0] = float("nan")
     for path, network in zip(paths, networks, strict=True):
         save_model(path, network, games.spec(GAME), {})
-    evaluator = TorchEvaluator(GAME, paths[0], load_plan=load_plan, device="cpu", precision="fp32")
+    evaluator = TorchEvaluator(GAME, paths[0], load_plan=load_plan, precision="fp32")
     run = random_run(GAME, 10)
     check(evaluator, networks[0], [run], 5e-6)
     evaluator.load(paths[1])
@@ -143,15 +124,10 @@ def test_what_cannot_work_is_refused():
     plan = lively_network(GAME).plan()
     with pytest.raises(EvaluatorError, match="choose a model of this game"):
         TorchEvaluator(games.make("tictactoe"), plan)
-    with pytest.raises(ConfigError, match="device must be"):
-        TorchEvaluator(GAME, plan, device="gpu")
-    with pytest.raises(ConfigError, match="precision must be"):
-        TorchEvaluator(GAME, plan, precision="int8")
-    if not torch.cuda.is_available():
-        with pytest.raises(ConfigError, match="torch sees 0 CUDA devices"):
-            TorchEvaluator(GAME, plan, device="cuda:1")
+    with pytest.raises(ConfigError, match="precision on a CPU must be"):
+        TorchEvaluator(GAME, plan, precision="fp16")
     with pytest.raises(EvaluatorError, match="without load_plan"):
-        TorchEvaluator(GAME, plan, device="cpu").load("x")
+        TorchEvaluator(GAME, plan).load("x")
 
 
 def test_uniform_evaluator_gives_zeros_and_needs_no_torch():

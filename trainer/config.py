@@ -191,11 +191,13 @@ class SelfplayConfig:
     evaluator: str = "network"
     """network, uniform or rollout (no network, for trying things)."""
     device: str = "auto"
-    """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one."""
+    """cpu, cuda, cuda:1 ..., or auto: a CUDA device where there is one. Several, such as
+    "cuda:0,cuda:1", share the workers; the learner uses the first."""
     backend: str = "auto"
     """On a CPU: openvino, torch, or auto: what measures fastest."""
     precision: str = "auto"
-    """fp32, bf16, int8 (openvino), or auto: the fastest that is exact enough."""
+    """fp32, bf16, int8 (openvino), fp16 or tf32 (both CUDA), or auto: the fastest that is exact
+    enough."""
 
     def __post_init__(self) -> None:
         evaluators = ("network", "uniform", "rollout")
@@ -211,7 +213,7 @@ class SelfplayConfig:
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(
-                "auto, cpu, cuda or cuda:N",
+                "auto, or cpu, cuda or cuda:N, several separated by commas",
                 re.fullmatch(DEVICES, self.device) is not None,
             ),
             backend=(f"one of {', '.join(BACKENDS)}", self.backend in BACKENDS),

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from engine.backends.torch_backend import choose_device, cpu_has_bf16
+from engine.backends.devices import choose_device
+from engine.backends.torch_backend import cpu_has_bf16
 from engine.errors import EngineError, StoreError
 from trainer.config import LearnerConfig
 from trainer.network import Network

@@ -29,7 +29,7 @@ from engine.process import cpu_count
 from games.base import Game
 
 if TYPE_CHECKING:
-    from engine.server import EvaluatorSpec
+    from engine.backends.spec import EvaluatorSpec
 
 __all__ = ["Choice", "candidates", "choose"]
 
@@ -241,7 +241,7 @@ def _key(game: Game, plan: Plan, *request: object) -> str:
             versions.append(importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             versions.append("")
-    facts = (VERSION, plan.shape(), game.observation_bytes, request, versions, _cpu(), cpu_count())
+    facts = (VERSION, plan.sizes, game.observation_bytes, request, versions, _cpu(), cpu_count())
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:24]
 
 

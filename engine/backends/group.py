@@ -175,7 +175,7 @@ class Group:
 
         torch.set_num_threads(self._threads)
         return [
-            TorchEvaluator(game, plan, device="cpu", precision=precision, model=model)
+            TorchEvaluator(game, plan, precision=precision, model=model)
             for _ in range(streams)
         ]
 

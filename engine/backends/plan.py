@@ -16,6 +16,7 @@ the training framework nor the trainer. The arithmetic, with ``B`` batch, ``C, H
 cell: all channels of cell 0 first. Convolutions keep the board's size.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +75,17 @@ class Plan:
                 f"{game.num_actions}; choose a model of this game"
             )
 
-    def shape(self) -> str:
-        """What decides its speed, as text: the shapes of all layers."""
-        layers = [self.stem, self.heads, self.policy, self.hidden, self.value]
+    def layers(self) -> Iterator[Layer]:
+        """Every layer, in the order of the fields."""
+        yield self.stem
         for block in self.blocks:
-            layers += [block.first, block.second, *([block.pool] if block.pool else [])]
-        return repr((self.observation_shape, [layer.weight.shape for layer in layers]))
+            yield from (block.first, block.second)
+            if block.pool is not None:
+                yield block.pool
+        yield from (self.heads, self.policy, self.hidden, self.value)
+
+    @property
+    def sizes(self) -> tuple[object, ...]:
+        """Equal for plans that differ in nothing but their weights."""
+        shapes = tuple(layer.weight.shape for layer in self.layers())
+        return self.observation_shape, self.num_actions, self.policy_channels, shapes

@@ -22,7 +22,7 @@ __all__ = ["BackendProcess", "EvaluatorMaker"]
 
 
 class EvaluatorMaker(Protocol):
-    """An `engine.server.EvaluatorSpec` or its like: travels to the process by pickling."""
+    """An `engine.backends.spec.EvaluatorSpec` or its like: travels to the process by pickling."""
 
     def make_streams(self, game: Game, max_batch: int, streams: int) -> list[Evaluator]:
         """An evaluator for each stream."""

@@ -14,7 +14,7 @@ from torch.nn import functional
 from engine.backends.plan import Layer, Plan
 from engine.pooling import add_bias, pool_cells
 
-__all__ = ["Layers", "cell_view", "eager", "fused", "has_fused", "has_mkldnn"]
+__all__ = ["Eager", "Layers", "cell_view", "fused", "has_fused", "has_mkldnn"]
 
 # oneDNN lays out weights for batches of about this size.
 TYPICAL_ROWS = 64
@@ -34,12 +34,21 @@ class Layers:
         convolve: Callable[[Layer, tuple[int, int], torch.dtype, torch.device], Convolution],
     ) -> None:
         board_shape = plan.observation_shape[1:]
+        # (weight, bias) in the order and shapes of `plan.layers()`; without those that `fused`
+        # keeps in a layout of its own.
+        self._tensors: list[tuple[Tensor, Tensor]] = []
 
         def convolution(layer: Layer) -> Convolution:
-            return convolve(layer, board_shape, dtype, device)
+            made = convolve(layer, board_shape, dtype, device)
+            if isinstance(made, Eager):
+                self._tensors.append((made.weight, made.bias))
+            return made
 
         def linear(layer: Layer) -> tuple[Tensor, Tensor]:
-            weight, bias = (torch.from_numpy(a).to(device) for a in (layer.weight, layer.bias))
+            weight, bias = (
+                torch.from_numpy(a).to(device, copy=True) for a in (layer.weight, layer.bias)
+            )
+            self._tensors.append((weight, bias))
             return bias, weight.t()
 
         self.policy_channels = plan.policy_channels
@@ -56,6 +65,13 @@ class Layers:
         self.policy = linear(plan.policy)
         self.hidden = linear(plan.hidden)
         self.value = linear(plan.value)
+
+    def assign(self, plan: Plan) -> None:
+        """Write the weights of a plan of the same sizes over these, in place: whoever holds
+        their addresses goes on with the new ones. Only where all layers are `Eager`."""
+        for (weight, bias), layer in zip(self._tensors, plan.layers(), strict=True):
+            weight.copy_(torch.from_numpy(layer.weight))
+            bias.copy_(torch.from_numpy(layer.bias))
 
     def features(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs of the policy's and of the value's last layer, float32, from `x` [B, C, H, W],
@@ -84,7 +100,7 @@ def cell_view(x: Tensor) -> npt.NDArray[np.generic]:
 def pooled(x: Tensor) -> Tensor:
     """Mean and maximum over the cells: [B, C, H, W] -> [B, 2 * C] float32."""
     if not _has_kernels(x):
-        return torch.cat((x.float().mean((2, 3)), x.amax((2, 3)).float()), 1)
+        return torch.cat((x.mean((2, 3), dtype=torch.float32), x.amax((2, 3)).float()), 1)
     out = torch.empty(x.shape[0], 2 * x.shape[1])
     pool_cells(cell_view(x), out.numpy())
     return out
@@ -141,19 +157,20 @@ def fused(
     return run
 
 
-def eager(
-    layer: Layer, board_shape: tuple[int, int], dtype: torch.dtype, device: torch.device
-) -> Convolution:
-    """The same with operations that every torch has."""
-    weight = torch.from_numpy(layer.weight).to(device, dtype, memory_format=torch.channels_last)
-    bias = torch.from_numpy(layer.bias).to(device, dtype)
-    padding = layer.weight.shape[-1] // 2
+class Eager:
+    """The same with operations that every torch and every device has."""
 
-    def run(x: Tensor, shortcut: Tensor | None) -> Tensor:
-        y = functional.conv2d(x, weight, bias, padding=padding)
+    def __init__(
+        self, layer: Layer, board_shape: tuple[int, int], dtype: torch.dtype, device: torch.device
+    ) -> None:
+        weight = torch.from_numpy(layer.weight)
+        self.weight = weight.to(device, dtype, copy=True, memory_format=torch.channels_last)
+        self.bias = torch.from_numpy(layer.bias).to(device, dtype, copy=True)
+        self._padding = layer.weight.shape[-1] // 2
+
+    def __call__(self, x: Tensor, shortcut: Tensor | None) -> Tensor:
+        y = functional.conv2d(x, self.weight, self.bias, padding=self._padding)
         return functional.relu_(y if shortcut is None else y.add_(shortcut))
-
-    return run
 
 
 def has_mkldnn() -> bool:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
 from engine.records import GameRecord
-from engine.server import EvaluatorSpec
 from games.base import Game
 from trainer.arena.openings import openings
 from trainer.arena.players import Contestant

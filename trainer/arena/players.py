@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import games
+from engine.backends.spec import EvaluatorSpec
 from engine.config import SearchConfig
 from engine.errors import ConfigError, StoreError
 from engine.player import PlayerSpec
-from engine.server import EvaluatorSpec
 from games.base import Game
 from trainer.compute import Compute
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from engine.backends.group import BACKENDS, is_installed
 from engine.backends.rates import BackendProcess, EvaluatorMaker
+from engine.backends.spec import EvaluatorSpec
 from engine.errors import ConfigError, EvaluatorError
 from engine.evaluator import Evaluator, Run
 from engine.process import cpu_count
-from engine.server import EvaluatorSpec
 from games.base import Game
 from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
 from trainer.config import NetworkConfig

@@ -8,12 +8,12 @@ from pathlib import Path
 from statistics import median
 
 from engine.backends.rates import BackendProcess
+from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
-from engine.server import EvaluatorSpec
 from engine.tuning import Load, verdict
 from games.base import Game
 from trainer.bench.common import as_game, fresh_model, network_config, refuse_debug_build
