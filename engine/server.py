@@ -9,10 +9,13 @@ import importlib
 import threading
 import time
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 import games
+from engine.backends.plan import Plan
+from engine.backends.simulated import SimulatedEvaluator
 from engine.backends.symmetric import SymmetricEvaluator
 from engine.backends.uniform import UniformEvaluator
 from engine.batching import BatchPolicy, LatencyCurve, batch_rows, hold_us, measured_curve
@@ -32,7 +35,9 @@ class EvaluatorSpec:
     """Which evaluator a server makes: a plain description that travels to its process."""
 
     kind: str = "torch"
-    """``torch``, or ``uniform``, which answers at once."""
+    """``torch``, ``uniform``, which answers at once, or ``simulated``."""
+    name: str = "instant"
+    """Of the device that is simulated; see `engine.backends.simulated`."""
     path: str = ""
     """Model file to start with."""
     load_plan: str = "trainer.network:load_plan"
@@ -42,6 +47,17 @@ class EvaluatorSpec:
     symmetric: bool = False
     """Average over the board's symmetries: stronger, and as many times slower."""
 
+    @classmethod
+    def parse(cls, text: str, **fields: Any) -> "EvaluatorSpec":
+        """The evaluator that a person names: ``torch``, ``uniform`` or ``simulated:NAME``."""
+        kind, _, name = text.partition(":")
+        if kind not in ("torch", "uniform", "simulated") or bool(name) != (kind == "simulated"):
+            raise ConfigError(
+                f"evaluator must be torch, uniform or simulated:NAME, like simulated:h100, "
+                f"got {text!r}"
+            )
+        return cls(kind=kind, **({"name": name} if name else {}), **fields)
+
     def make(self, game: Game, max_batch: int) -> Evaluator:
         """An evaluator for one stream."""
         evaluator = self._make(game, max_batch)
@@ -50,20 +66,27 @@ class EvaluatorSpec:
     def _make(self, game: Game, max_batch: int) -> Evaluator:
         if self.kind == "uniform":
             return UniformEvaluator()
+        if self.kind == "simulated":
+            return SimulatedEvaluator(self.name, self.path, self._read_plan)
         if self.kind != "torch":
-            raise ConfigError(f"evaluator must be torch or uniform, got {self.kind!r}")
+            raise ConfigError(f"evaluator must be torch, uniform or simulated, got {self.kind!r}")
         # Only here is torch imported: workers and the uniform evaluator do without.
         from engine.backends.torch_backend import TorchEvaluator
 
-        module, _, function = self.load_plan.partition(":")
         return TorchEvaluator(
             game,
             self.path,
-            load_plan=getattr(importlib.import_module(module), function),
+            load_plan=self._read_plan,
             max_batch=max_batch,
             device=self.device,
             precision=self.precision,
         )
+
+    def _read_plan(self, path: str) -> Plan:
+        """The network in the model file `path`."""
+        module, _, function = self.load_plan.partition(":")
+        plan: Plan = getattr(importlib.import_module(module), function)(path)
+        return plan
 
 
 class Server:

@@ -87,7 +87,8 @@ def pipeline(
     games_per_worker, streams, max_batch, workers
         As in a run's ``[selfplay]``.
     evaluator
-        "torch", or "uniform", which answers at once and so measures the pipeline alone.
+        "torch", "uniform", or "simulated:NAME": "simulated:instant" measures the pipeline alone,
+        "simulated:h100" what it makes of such a card; see `engine.backends.simulated`.
     device
         Of the back end.
     seed
@@ -100,7 +101,7 @@ def pipeline(
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
         path = Path(folder) / "model.safetensors"
         fresh_model(path, game, network)
-        spec = EvaluatorSpec(kind=evaluator, path=str(path), device=device)
+        spec = EvaluatorSpec.parse(evaluator, path=str(path), device=device)
         config = PoolConfig(
             workers=workers,
             games_per_worker=games_per_worker,
