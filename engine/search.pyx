@@ -12,6 +12,7 @@ from libc.math cimport expf, isfinite, pow
 from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from engine.atomic cimport prefetch
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
 from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
 from engine.tree cimport (
@@ -233,6 +234,7 @@ cdef class Search:
                 self._prove(row, depth)
 
         self.pending[row].leaf = node
+        self.pending[row].first_edge = tree.num_edges_used
         self.pending[row].depth = depth
         self.num_pending += 1
         num = self.state.legal_actions_c(tree.action + tree.num_edges_used)
@@ -244,6 +246,25 @@ cdef class Search:
             tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
+
+    cdef void prefetch_leaf(self, int index) noexcept nogil:
+        """Ask for the memory that scattering to the leaf, and the next descent, will read."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef pending_t* leaf = &self.pending[index]
+        cdef node_t* nodes = self.path_nodes + <size_t>index * self.max_depth
+        cdef edge_t* edges = self.path_edges + <size_t>index * self.max_depth
+        cdef int32_t i
+        prefetch(tree.prior + leaf.first_edge)
+        prefetch(tree.action + leaf.first_edge)
+        prefetch(tree.first_edge + leaf.leaf)
+        prefetch(tree.num_edges + leaf.leaf)
+        prefetch(tree.value + leaf.leaf)
+        for i in range(leaf.depth):
+            prefetch(tree.value_sum + edges[i])
+            prefetch(tree.value_total + nodes[i])
+            prefetch(tree.visits + edges[i])
+            prefetch(tree.prior + edges[i])
+            prefetch(tree.child + edges[i])
 
     cdef int scatter_logits(self, int index, const float* policy_logits,
                             const float* wdl_logits) except -1 nogil:

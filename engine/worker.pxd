@@ -75,6 +75,8 @@ cdef class Worker:
 
     cdef bint _wait(self, int group, int index, bint wait) except -1
     cdef int _play(self, GameSlot slot) except -1 nogil
+    cdef void _prefetch(self, GameSlot slot) noexcept nogil
+    cdef void _prefetch_of(self, GameSlot slot, Search search, Player player) noexcept nogil
     cdef int _scatter(self, GameSlot slot) except -1 nogil
     cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef uint64_t _generation(self, Player player) noexcept nogil

@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
-from engine.atomic cimport load64, now_ns, store32
+from engine.atomic cimport load64, now_ns, prefetch, store32
 from engine.cache cimport Cache, cache_key
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
@@ -41,6 +41,7 @@ from games.base cimport Game, action_t
 from engine.player import PlayerSpec
 
 cdef int64_t BEAT_NS = 100_000_000      # a waiting worker shows a sign of life this often
+cdef int AHEAD = 2                      # games between asking for memory and reading it
 
 
 cdef class Player:
@@ -186,6 +187,8 @@ cdef class Worker:
                 return -1
         with nogil:
             for i in range(start, end):
+                if i + AHEAD < end:
+                    self._prefetch(<GameSlot>self.slot_pointers[i + AHEAD])
                 leaves += self._play(<GameSlot>self.slot_pointers[i])
         for i in range(len(self.rings)):
             ring = self.rings[i]
@@ -199,17 +202,17 @@ cdef class Worker:
     cdef bint _wait(self, int group, int index, bint wait) except -1:
         """Wait until all answers of the group's tickets in a ring are there."""
         cdef Ring ring = self.rings[index]
-        cdef uint64_t ticket, end = self.group_end[group][index]
+        cdef uint64_t ticket = self.group_first[group][index], end = self.group_end[group][index]
         cdef int64_t start = now_ns()
-        for ticket in range(self.group_first[group][index], end):
-            while True:
-                with nogil:
-                    answered = ring.wait_answered(ticket, BEAT_NS if wait else 0)
-                if answered:
-                    break
-                if not wait or load32(&self.control.stop):
-                    return False
-                self.segment.beat(self.index)
+        while True:
+            with nogil:
+                while ticket < end and ring.wait_answered(ticket, BEAT_NS if wait else 0):
+                    ticket += 1
+            if ticket == end:
+                break
+            if not wait or load32(&self.control.stop):
+                return False
+            self.segment.beat(self.index)
         self.process.counters[COUNT_WAIT_NS] += now_ns() - start
         return True
 
@@ -227,6 +230,20 @@ cdef class Worker:
             self._advance(slot)
             if slot.in_flight:
                 return slot.in_flight
+
+    cdef void _prefetch(self, GameSlot slot) noexcept nogil:
+        """Ask for the memory that `_play` is about to read: with many games it is far away."""
+        if self._mover_is_second(slot):
+            self._prefetch_of(slot, slot.second, self.second)
+        else:
+            self._prefetch_of(slot, slot.first, self.first)
+
+    cdef void _prefetch_of(self, GameSlot slot, Search search, Player player) noexcept nogil:
+        cdef int32_t k
+        for k in range(slot.in_flight):
+            prefetch(player.ring.policy(slot.tickets[k]))
+            prefetch(player.ring.wdl(slot.tickets[k]))
+            search.prefetch_leaf(slot.indices[k])
 
     cdef int _scatter(self, GameSlot slot) except -1 nogil:
         """Step 3 of every leaf in flight: from the slots back to the tree, and into the cache."""
