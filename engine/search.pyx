@@ -8,13 +8,14 @@ Silver et al., Science 362 (2018), for the search; Wu, arXiv:1902.10565, for fir
 Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
-from libc.math cimport expf, isfinite, pow
+from libc.math cimport isfinite, pow
 from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
 from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
+from engine.softmax cimport exp_below_zero
 from engine.tree cimport (
     NO_NODE,
     NODE_EXPANDED,
@@ -285,13 +286,13 @@ cdef class Search:
             if p > highest:
                 highest = p
         for edge in range(first, end):
-            p = expf(prior[edge] - highest)
-            prior[edge] = p
-            total += p
+            prior[edge] = exp_below_zero(prior[edge] - highest)
+        for edge in range(first, end):
+            total += prior[edge]
         peak = max(wdl_logits[0], max(wdl_logits[1], wdl_logits[2]))
-        win = expf(wdl_logits[0] - peak)
-        draw = expf(wdl_logits[1] - peak)
-        loss = expf(wdl_logits[2] - peak)
+        win = exp_below_zero(wdl_logits[0] - peak)
+        draw = exp_below_zero(wdl_logits[1] - peak)
+        loss = exp_below_zero(wdl_logits[2] - peak)
         win = (win - loss) / (win + draw + loss)
         if not (isfinite(total) and isfinite(win)):
             with gil:
