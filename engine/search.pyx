@@ -31,6 +31,7 @@ from engine.tree cimport (
     node_t,
     tree_add_node,
     tree_best_first,
+    tree_bytes,
     tree_clear,
     tree_copy_subtree,
     tree_has_room,
@@ -41,7 +42,7 @@ from games.base cimport Game, GameState, action_t
 import numpy as np
 
 from engine.config import SearchConfig
-from engine.errors import EvaluatorError
+from engine.errors import ConfigError, EvaluatorError
 
 
 cdef class LocalEvaluator:
@@ -52,6 +53,44 @@ cdef class LocalEvaluator:
 
     cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil:
         pass
+
+
+# Edges of an arena by its nodes where a budget is to be met: games with more legal actions than
+# this fill the edge columns first, which leaves 1/26th of the bytes unused.
+cdef int EDGES_PER_NODE = 32
+
+
+def arena_rows(Game game not None, config not None, num_bytes=0):
+    """(nodes, edges) of an arena.
+
+    Parameters
+    ----------
+    game
+        Whose actions.
+    config
+        Whose simulations fit, and a kept subtree.
+    num_bytes
+        Of the arena instead, whatever the simulations; 0: as many as they need.
+
+    Raises
+    ------
+    ConfigError
+        If so few bytes hold no search.
+    """
+    if not num_bytes:
+        nodes = (2 if config.count_kept else 4) * max(
+            config.num_simulations, config.fast_simulations) + 64
+        return nodes, min(nodes * game.max_legal_actions, 2**31 - 1)
+    per_node = min(EDGES_PER_NODE, game.max_legal_actions)
+    nodes = min(int(num_bytes) // tree_bytes(1, per_node), 2**31 // per_node - 1)
+    # The root and its children, each with its edges.
+    least = (1 + game.max_legal_actions) * game.max_legal_actions
+    if nodes * per_node < least or nodes <= game.max_legal_actions:
+        least = max(-(-least // per_node), game.max_legal_actions + 1)
+        raise ConfigError(
+            f"memory must be at least {tree_bytes(least, least * per_node)} bytes an arena for "
+            f"{game.name}, got {int(num_bytes)}; raise it, or play fewer games at once")
+    return nodes, nodes * per_node
 
 
 cdef class Search:
@@ -65,29 +104,36 @@ cdef class Search:
         How a move is searched.
     node_capacity
         Nodes of the arena; a search that needs more ends early and is counted. By default a
-        kept subtree and a full search fit.
+        kept subtree and a full search fit, or as many as the config's memory holds.
     spare
         Another search of the same game and capacity whose spare arena this one shares.
+    arena_bytes
+        Of each arena, in place of the config's memory; 0: the config's.
     """
 
     def __cinit__(self, Game game not None, config not None, node_capacity=None,
-                  Search spare=None):
+                  Search spare=None, *, arena_bytes=0):
         cdef int32_t i
         if not isinstance(config, SearchConfig):
             raise TypeError(f"config must be a SearchConfig, got {type(config).__name__}")
         self.game = game
         self.config = config
         if node_capacity is None:
-            node_capacity = (2 if config.count_kept else 4) * max(
-                config.num_simulations, config.fast_simulations) + 64
-        nodes = max(int(node_capacity), 2)
-        edges = min(nodes * game.max_legal_actions, 2**31 - 1)
+            nodes, edges = arena_rows(
+                game, config,
+                arena_bytes or config.memory_mb * 1e6 / (2 if config.reuse_tree else 1))
+        else:
+            nodes = max(int(node_capacity), 2)
+            edges = min(nodes * game.max_legal_actions, 2**31 - 1)
         self.tree = Tree(nodes, edges)
-        if spare is None:
+        if not config.reuse_tree:
+            self.spare = Tree(1, 1)      # never used
+        elif spare is None:
             self.spare = Tree(nodes, edges)
         else:
             self.spare = spare.spare
-            if self.spare.columns.node_capacity != nodes:
+            if (self.spare.columns.node_capacity != nodes
+                    or self.spare.columns.edge_capacity != edges):
                 raise ValueError("spare must be a search of the same game and capacity")
         self.root = game.initial_state()
         self.state = game.initial_state()
@@ -616,8 +662,13 @@ cdef class Search:
         return self.tree.num_nodes
 
     @property
+    def node_capacity(self):
+        """Nodes that the arena holds."""
+        return self.tree.columns.node_capacity
+
+    @property
     def num_bytes(self):
-        """Bytes of the arena; the spare one has as many."""
+        """Bytes of the arena; the spare one has as many if subtrees are kept."""
         return self.tree.num_bytes
 
     def dump(self):

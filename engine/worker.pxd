@@ -56,6 +56,7 @@ cdef class Worker:
     cdef readonly int index
     cdef readonly uint64_t seed
     cdef readonly int num_slots
+    cdef readonly double arena_bytes       # of each search's arena; 0: the configs say
     cdef control_t* control
     cdef process_t* process
     cdef Player first

@@ -92,7 +92,14 @@ cdef class GameSlot:
 
 cdef Search _search(Worker worker, Player player, Search spare):
     # A random player's search only follows the game.
-    return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare)
+    return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare,
+                  arena_bytes=worker.arena_bytes)
+
+
+cdef double _arena_bytes(double memory_mb, players, int games):
+    """An equal share for every game's tree and every searching player's spare arena."""
+    arenas = sum(games + p.search.reuse_tree for p in players if p.kind != "random")
+    return memory_mb * 1e6 / max(1, arenas)
 
 
 cdef class Worker:
@@ -119,10 +126,13 @@ cdef class Worker:
         Stop a game after so many searched plies; 0: play to the end.
     spin_us
         Microseconds to spin for an answer before sleeping.
+    memory_mb
+        Megabytes of all search trees together, each tree's share equal; 0: the configs say.
     """
 
     def __init__(self, Segment segment not None, int index, Game game not None, players, int games,
-                 uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0):
+                 uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0,
+                 double memory_mb=0):
         if len(players) not in (1, 2) or not all(isinstance(p, PlayerSpec) for p in players):
             raise ValueError(f"players must be one or two PlayerSpecs, got {players!r}")
         self.segment = segment
@@ -141,6 +151,7 @@ cdef class Worker:
         self.plies_per_game = plies_per_game
         per_worker = segment.spec.journals_per_worker
         self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
+        self.arena_bytes = _arena_bytes(memory_mb, players, games)
         leaves = max(p.search.leaves_in_flight for p in players)
         self.slots = []
         for _ in range(games):

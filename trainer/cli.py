@@ -44,6 +44,10 @@ Symmetric = Annotated[
     bool,
     Parameter(negative=(), help="Average networks over the board's symmetries: stronger, slower."),
 ]
+Memory = Annotated[
+    str, Parameter(help="Of all search trees: 64M, 1.5G; 0: what the simulations need.")
+]
+Out = Annotated[Path | None, Parameter(help="Write the figures to this file, as JSON.")]
 Precision = Annotated[str, Parameter(help="auto, fp32 or bf16.")]
 
 
@@ -145,6 +149,7 @@ def train(
     run: Path | None = None,
     max_time: str | None = None,
     seed: int | None = None,
+    memory: Memory | None = None,
     config: tuple[Path, ...] = (),
     resume: bool = True,
     serial: Annotated[bool, Parameter(negative=())] = False,
@@ -190,6 +195,8 @@ def train(
         overrides["budget.max_time"] = max_time
     if seed is not None:
         overrides["seed"] = str(seed)
+    if memory is not None:
+        overrides["selfplay.memory_mb"] = _memory_mb(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)
     if folder.exists and not resume:
         raise StoreError(f"{folder.path} holds a run; leave --no-resume out, or choose another")
@@ -222,6 +229,7 @@ def selfplay(
     games: int = 100,
     model: str | None = None,
     out: Path | None = None,
+    memory: Memory | None = None,
     seed: Seed = 0,
     serial: Annotated[bool, Parameter(negative=())] = False,
     as_json: Json = False,
@@ -245,8 +253,11 @@ def selfplay(
     """
     from trainer.selfplay import play_games
 
+    overrides = dict(_overrides)
+    if memory is not None:
+        overrides["selfplay.memory_mb"] = _memory_mb(memory)
     report = play_games(
-        preset, dict(_overrides), games, model=model, out=out, seed=seed, serial=serial
+        preset, overrides, games, model=model, out=out, seed=seed, serial=serial
     )
     if as_json:
         _print_json(report)
@@ -256,7 +267,8 @@ def selfplay(
             f"{report['games_per_s']:.1f} games/s, "
             f"{report['simulations_per_s']:,.0f} simulations/s; "
             f"first player {report['wins']} won, {report['draws']} drawn, "
-            f"{report['losses']} lost"
+            f"{report['losses']} lost; "
+            f"{report['full_stops']:,} searches ended early by their memory"
         )
     return 0
 
@@ -467,7 +479,7 @@ def check_game(game: str, /, *, games: int = 50, seed: Seed = 0) -> int:
 @bench.command(name="tree")
 def bench_tree(
     *, game: str = "connect4", simulations: int = 800, seconds: float = 5.0, seed: Seed = 0,
-    as_json: Json = False,
+    memory: Memory = "0", as_json: Json = False, out: Out = None,
 ) -> int:  # fmt: skip
     """Search alone: simulations/s on one core with an evaluator that costs nothing.
 
@@ -477,24 +489,28 @@ def bench_tree(
     from trainer import bench as measure
 
     made = games.make(game)
-    return _bench(measure.tree(made, simulations=simulations, seconds=seconds, seed=seed), as_json)
+    figures = measure.tree(
+        made, simulations=simulations, seconds=seconds, seed=seed, memory_mb=_memory_mb(memory)
+    )
+    return _bench("tree", asdict(figures), as_json, out)
 
 
 @bench.command(name="ring")
-def bench_ring(*, seconds: float = 2.0, as_json: Json = False) -> int:
+def bench_ring(*, seconds: float = 2.0, as_json: Json = False, out: Out = None) -> int:
     """The ring alone: round trip and rows/s between two processes.
 
     Example: ringzero bench ring
     """
     from trainer import bench as measure
 
-    return _bench(measure.ring(seconds=seconds), as_json)
+    return _bench("ring", asdict(measure.ring(seconds=seconds)), as_json, out)
 
 
 @bench.command(name="net")
 def bench_net(
-    *, game: str = "connect4", network: str = "4x48", seconds: float = 1.0, as_json: Json = False
-) -> int:
+    *, game: str = "connect4", network: str = "4x48", seconds: float = 1.0, as_json: Json = False,
+    out: Out = None,
+) -> int:  # fmt: skip
     """The network alone: rows/s by back end and batch.
 
     Example: ringzero bench net --network 5x64
@@ -503,30 +519,101 @@ def bench_net(
     from trainer import bench as measure
 
     shape = measure.network_config(network)
-    return _bench(measure.net(games.make(game), shape, seconds=seconds), as_json)
+    figures = measure.net(games.make(game), shape, seconds=seconds)
+    return _bench("net", asdict(figures), as_json, out)
+
+
+@bench.command(name="cache")
+def bench_cache(
+    *, game: str = "connect4", seconds: float = 2.0, cache_mb: float = 64.0,
+    as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """The evaluation cache alone: lookups and stores, by one process and by two that contend.
+
+    Example: ringzero bench cache
+    """
+    import games
+    from trainer import bench as measure
+
+    figures = measure.cache(games.make(game), seconds=seconds, cache_mb=cache_mb)
+    return _bench("cache", asdict(figures), as_json, out)
+
+
+@bench.command(name="plan")
+def bench_plan(
+    *, game: str = "connect4", networks: tuple[str, ...] = ("4x48", "10x128", "20x256"),
+    seconds: float = 5.0, as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """How many worker cores like this machine's feed a card, by batch: a model of the card.
+
+    Example: ringzero bench plan --networks 10x128
+    """
+    import games
+    from trainer import bench as measure
+
+    figures = asdict(measure.plan(games.make(game), networks=networks, seconds=seconds))
+    if not as_json and out is None:
+        from trainer.verdict import plan_table
+
+        _console().print(plan_table(figures))
+        return 0
+    return _bench("plan", figures, as_json, out)
+
+
+@bench.command(name="all")
+def bench_all(
+    *, game: str = "connect4", network: str = "4x48", seconds: float = 3.0,
+    as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """Every part, a few seconds each, as one record that names the machine.
+
+    Example: ringzero bench all --out machine.json
+    """
+    import games
+    from trainer import bench as measure
+
+    record = measure.measure_all(games.make(game), network, seconds=seconds)
+    return _bench("all", record, as_json, out)
 
 
 @bench.command(name="pipeline")
 def bench_pipeline(
     *, game: str = "connect4", network: str = "4x48", simulations: int = 100,
-    seconds: float = 10.0, as_json: Json = False,
+    seconds: float = 10.0, evaluator: str = "torch", memory: Memory = "0",
+    as_json: Json = False, out: Out = None,
 ) -> int:  # fmt: skip
     """Self-play through workers, rings and network, beside the network's own best rate.
 
     Example: ringzero bench pipeline --game connect4
+
+    Parameters
+    ----------
+    evaluator
+        torch, uniform, simulated:instant, simulated:h100 or another simulated device.
     """
     import games
     from trainer import bench as measure
 
     shape = measure.network_config(network)
-    return _bench(
-        measure.pipeline(games.make(game), shape, simulations=simulations, seconds=seconds),
-        as_json,
-    )
+    figures = measure.pipeline(
+        games.make(game), shape, simulations=simulations, seconds=seconds, evaluator=evaluator,
+        memory_mb=_memory_mb(memory),
+    )  # fmt: skip
+    return _bench("pipeline", asdict(figures), as_json, out)
 
 
-def _bench(figures: Any, as_json: bool) -> int:
-    report = asdict(figures)
+def _memory_mb(text: str) -> float:
+    from trainer.config import megabytes
+
+    return megabytes(text)
+
+
+def _bench(name: str, report: dict[str, Any], as_json: bool, out: Path | None) -> int:
+    if out is not None:
+        from trainer import bench as measure
+
+        record = {"benchmark": name, "machine": measure.machine(), "figures": report}
+        out.write_text(json.dumps(_finite(record if name != "all" else report), indent=1) + "\n")
     if as_json:
         _print_json(report)
         return 0

@@ -53,6 +53,8 @@ class PipelineFigures:
     """Games finished while it was measured: 0 in runs shorter than the first games."""
     queue_delay_us: float
     """How long the oldest row of a batch had waited when its batch was assembled, on average."""
+    full_stops_per_s: float
+    """Searches that a full arena ended early."""
     worker_wait: float
     """Share of the time that workers waited for answers."""
 
@@ -70,6 +72,7 @@ def pipeline(
     evaluator: str = "torch",
     device: str = "auto",
     seed: int = 0,
+    memory_mb: float = 0.0,
 ) -> PipelineFigures:
     """Play with an untrained network, in turns with its back end alone.
 
@@ -93,6 +96,8 @@ def pipeline(
         Of the back end.
     seed
         Of the games.
+    memory_mb
+        Megabytes of all search trees; 0: what the simulations need.
     """
     refuse_debug_build()
     game, network = as_game(game), network_config(network)
@@ -107,6 +112,7 @@ def pipeline(
             games_per_worker=games_per_worker,
             streams=streams,
             batch=BatchPolicy(max_batch=max_batch, queue_delay_us=0),
+            memory_mb=memory_mb,
             cache_mb=0,  # the network's rate is what is measured
             log_dir=str(Path(folder) / "logs"),
         )
@@ -143,6 +149,7 @@ def pipeline(
         positions_per_s=total["plies"] / REPEATS,
         games_per_s=total["games"] / REPEATS,
         queue_delay_us=total["queue_ns"] / batches * 1e-3,
+        full_stops_per_s=total["full_stops"] / REPEATS,
         worker_wait=total["wait_ns"] * 1e-9 / workers / REPEATS,
     )
 
@@ -177,7 +184,7 @@ def _play(pool: Pool, seconds: float) -> dict[str, float]:
         names = (
             ("evaluations", "batches", "queue_ns")
             if process.startswith("inference")
-            else ("simulations", "plies", "games", "wait_ns")
+            else ("simulations", "plies", "games", "wait_ns", "full_stops")
         )
         for name in names:
             rate = (counters[name] - before[process][name]) / elapsed
