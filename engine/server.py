@@ -56,7 +56,7 @@ class EvaluatorSpec:
                 f"evaluator must be torch, uniform or simulated:NAME, like simulated:h100, "
                 f"got {text!r}"
             )
-        return cls(kind=kind, **({"name": name} if name else {}), **fields)
+        return cls(kind=kind, name=name or cls().name, **fields)
 
     def make(self, game: Game, max_batch: int) -> Evaluator:
         """An evaluator for one stream."""

@@ -98,7 +98,7 @@ def main() -> None:
         "benchmark": "scaling", "machine": bench.machine(), "settings": vars(args),
     }  # fmt: skip
     console = Console()
-    rates = ("rows_per_s", "simulations_per_s", "mean_batch", "worker_wait")
+    rates = ("rows_per_s", "worker_rows_per_cpu_s", "mean_batch", "worker_wait")
     for name, title, rows, columns in (
         ("by_simulations", "search alone", by_simulations(args.game, args.seconds),
          ("simulations", "simulations_per_s", "start_position_simulations_per_s",

@@ -69,6 +69,7 @@ def test_pipeline_gives_its_figures(evaluator: str) -> None:
     )
     positive(figures, "rows_per_s", "backend_rows_per_s", "efficiency", "mean_batch")
     positive(figures, "simulations_per_s", "positions_per_s", "queue_delay_us")
+    positive(figures, "worker_rows_per_cpu_s")
     assert figures["games_per_s"] >= 0
     assert figures["mean_batch"] <= 4
     assert figures["backend"].startswith(evaluator.partition(":")[0])

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from playing import Table
+from running import ENVIRONMENT, here
 
 from engine.config import SearchConfig
 from engine.errors import ConfigError
@@ -14,8 +16,6 @@ from engine.pool import Pool, PoolConfig
 from engine.search import Search
 from engine.worker import Worker
 from games import make
-from playing import Table
-from running import ENVIRONMENT, here
 from trainer.config import megabytes
 
 GAME = make("connect4")

@@ -97,13 +97,13 @@ def plan_table(report: dict[str, Any]) -> Table:
         f"{report['worker_rows_per_s']:,.0f} rows/s; devices are simulated",
         title_justify="left",
     )
-    for column in ("network", "device", "batch", "batch us", "rows/s", "workers", "latency us",
+    for column in ("network", "device", "batch", "batch us", "k rows/s", "workers", "wait us",
                    "games"):  # fmt: skip
         table.add_column(column, justify="left" if column in ("network", "device") else "right")
     for row in report["rows"]:
         table.add_row(
             row["network"], row["device"], f"{row['batch']:,}", f"{row['batch_us']:,.0f}",
-            f"{row['rows_per_s']:,.0f}", f"{row['workers']:.2f}", f"{row['latency_us']:,.0f}",
+            f"{row['rows_per_s'] / 1e3:,.0f}", f"{row['workers']:.2f}", f"{row['latency_us']:,.0f}",
             f"{row['games']:,}",
         )  # fmt: skip
     return table

@@ -31,7 +31,7 @@ def measure_all(
     game = as_game(game)
     where = machine()
     instant = {"evaluator": "simulated:instant", "games_per_worker": 256, "streams": 1}
-    figures = (
+    figures: tuple[Any, ...] = (
         tree(game, seconds=seconds),
         ring(seconds=seconds),
         net(game, network, seconds=seconds / 16),

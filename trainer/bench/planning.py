@@ -39,7 +39,8 @@ class PlanFigures:
     game: str
     simulations: int
     worker_rows_per_s: float
-    """That one worker core of this machine delivers to a server that answers at once."""
+    """That one worker core of this machine delivers to a server that answers at once, by its own
+    processor time."""
     rows: tuple[PlanRow, ...]
 
 
@@ -85,7 +86,7 @@ def plan(
             streams=1,
             max_batch=256,
             evaluator="simulated:instant",
-        ).rows_per_s
+        ).worker_rows_per_cpu_s
     from trainer.network import Network  # imports torch
 
     rows = []

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError
@@ -53,6 +55,9 @@ class PipelineFigures:
     """Games finished while it was measured: 0 in runs shorter than the first games."""
     queue_delay_us: float
     """How long the oldest row of a batch had waited when its batch was assembled, on average."""
+    worker_rows_per_cpu_s: float
+    """Rows that workers ask for in a second of their own processor time: what a core of theirs
+    delivers if nothing keeps it waiting. Other work on the machine moves it little."""
     full_stops_per_s: float
     """Searches that a full arena ended early."""
     worker_wait: float
@@ -149,6 +154,9 @@ def pipeline(
         positions_per_s=total["plies"] / REPEATS,
         games_per_s=total["games"] / REPEATS,
         queue_delay_us=total["queue_ns"] / batches * 1e-3,
+        worker_rows_per_cpu_s=median(
+            turn["asked"] / max(turn["cpu_s"], 1e-9) for turn in turns
+        ),
         full_stops_per_s=total["full_stops"] / REPEATS,
         worker_wait=total["wait_ns"] * 1e-9 / workers / REPEATS,
     )
@@ -172,21 +180,32 @@ def _warm_up(pool: Pool, moves: int, at_most_s: float) -> None:
 
 def _play(pool: Pool, seconds: float) -> dict[str, float]:
     """Self-play for `seconds` after a moment to settle: the counters' rates. The inference
-    process gives `evaluations`, `batches` and `queue_ns`, the workers together the others."""
+    process gives `evaluations`, `batches` and `queue_ns`, the workers together the others; `asked`
+    is their evaluations, `cpu_s` their processor time."""
     time.sleep(SETTLE_S)
-    before, start = pool.counters(), time.perf_counter()
+    before, start, cpu_s = pool.counters(), time.perf_counter(), _worker_cpu_s(pool)
     while (left := start + seconds - time.perf_counter()) > 0:
         pool.watch()
         pool.release(pool.finished(min(left, 0.1)))
     after, elapsed = pool.counters(), time.perf_counter() - start
-    rates: dict[str, float] = {}
+    rates = {"cpu_s": (_worker_cpu_s(pool) - cpu_s) / elapsed, "asked": 0.0}
     for process, counters in after.items():
         names = (
             ("evaluations", "batches", "queue_ns")
             if process.startswith("inference")
             else ("simulations", "plies", "games", "wait_ns", "full_stops")
         )
+        if names[0] == "simulations":
+            asked = counters["evaluations"] - before[process]["evaluations"]
+            rates["asked"] += asked / elapsed
         for name in names:
             rate = (counters[name] - before[process][name]) / elapsed
             rates[name] = rates.get(name, 0.0) + rate
     return rates
+
+
+def _worker_cpu_s(pool: Pool) -> float:
+    """Processor seconds of all workers so far."""
+    pids = [pid for name, pid in pool.pids.items() if name.startswith("worker")]
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return sum(t.user + t.system for t in times)
