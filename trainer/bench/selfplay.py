@@ -208,4 +208,4 @@ def _worker_cpu_s(pool: Pool) -> float:
     """Processor seconds of all workers so far."""
     pids = [pid for name, pid in pool.pids.items() if name.startswith("worker")]
     times = [psutil.Process(pid).cpu_times() for pid in pids]
-    return sum(t.user + t.system for t in times)
+    return float(sum(t.user + t.system for t in times))
