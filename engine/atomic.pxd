@@ -24,6 +24,8 @@ cdef extern from * nogil:
     #define rz_pause() ((void)0)
     #endif
 
+    #define rz_prefetch(p) __builtin_prefetch(p)
+
     static inline uint32_t rz_load32(const uint32_t* p) {
         return __atomic_load_n(p, __ATOMIC_ACQUIRE);
     }
@@ -72,6 +74,7 @@ cdef extern from * nogil:
     }
     """
     void cpu_pause "rz_pause"()
+    void prefetch "rz_prefetch"(const void* p)   # never faults, so `p` may be anything
     uint32_t load32 "rz_load32"(const uint32_t* word)                # acquire
     uint64_t load64 "rz_load64"(const uint64_t* word)                # acquire
     void store32 "rz_store32"(uint32_t* word, uint32_t value)        # release

@@ -60,6 +60,11 @@ class SearchConfig:
     """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
     every move runs all of its simulations: matches do that."""
 
+    memory_mb: float = 0.0
+    """Megabytes (1e6 bytes) of one search's arenas, the spare one for a kept subtree included; a
+    search that fills its arena ends early and is counted. 0: what the simulations need. In a pool,
+    `PoolConfig.memory_mb` goes before it."""
+
     def __post_init__(self) -> None:
         checks = {
             "num_simulations": ("an integer >= 1", self.num_simulations >= 1),
@@ -76,6 +81,7 @@ class SearchConfig:
             "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),
             "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
             "virtual_loss": (">= 0", self.virtual_loss >= 0),
+            "memory_mb": (">= 0", self.memory_mb >= 0),
         }
         for field in fields(self):
             if field.name in checks and not checks[field.name][1]:

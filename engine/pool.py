@@ -59,14 +59,19 @@ class PoolConfig:
     server_spin_us: float = 0.0
     cache_mb: float = 64.0
     """Megabytes of the evaluation cache that all workers share; 0: none."""
+    memory_mb: float = 0.0
+    """Megabytes (1e6 bytes) of all workers' search trees together. Every tree gets the same share,
+    and so does the spare arena that a worker's games share where subtrees are kept. A search that
+    fills its arena ends early and is counted as a full stop. 0: what the simulations need."""
     serial: bool = False
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
     """Folder for the children's stderr; None leaves it on the parent's."""
 
     def __post_init__(self) -> None:
-        if self.cache_mb < 0:
-            raise ConfigError(f"cache_mb must be >= 0, got {self.cache_mb!r}")
+        for name in ("cache_mb", "memory_mb"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} must be >= 0, got {getattr(self, name)!r}")
         for name in ("workers", "games_per_worker", "streams"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be an integer >= 0, got {getattr(self, name)!r}")
@@ -313,6 +318,7 @@ class Pool:
             "seed": self.seed,
             "openings": self.openings,
             "plies_per_game": self.plies_per_game,
+            "memory_mb": self.config.memory_mb / self.config.workers,
         }
 
     def streams(self, model: int) -> int:

@@ -19,6 +19,7 @@ cdef enum:
 
 cdef struct pending_t:       # a leaf in flight
     node_t leaf
+    edge_t first_edge        # of the leaf
     int32_t depth            # edges from the root to it; path row i holds them
 
 cdef class LocalEvaluator:
@@ -58,6 +59,7 @@ cdef class Search:
     cdef int set_root(self, GameState state) except -1 nogil
     cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil
     cdef int gather(self) except -1 nogil
+    cdef void prefetch_leaf(self, int index) noexcept nogil
     cdef int scatter_logits(self, int index, const float* policy_logits,
                             const float* wdl_logits) except -1 nogil
     cdef int scatter_uniform(self, int index, float value) except -1 nogil

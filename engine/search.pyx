@@ -8,12 +8,14 @@ Silver et al., Science 362 (2018), for the search; Wu, arXiv:1902.10565, for fir
 Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
-from libc.math cimport expf, isfinite, pow
+from libc.math cimport isfinite, pow
 from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
+from engine.atomic cimport prefetch
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
 from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
+from engine.softmax cimport exp_below_zero
 from engine.tree cimport (
     NO_NODE,
     NODE_EXPANDED,
@@ -29,6 +31,7 @@ from engine.tree cimport (
     node_t,
     tree_add_node,
     tree_best_first,
+    tree_bytes,
     tree_clear,
     tree_copy_subtree,
     tree_has_room,
@@ -39,7 +42,7 @@ from games.base cimport Game, GameState, action_t
 import numpy as np
 
 from engine.config import SearchConfig
-from engine.errors import EvaluatorError
+from engine.errors import ConfigError, EvaluatorError
 
 
 cdef class LocalEvaluator:
@@ -50,6 +53,44 @@ cdef class LocalEvaluator:
 
     cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil:
         pass
+
+
+# Edges of an arena by its nodes where a budget is to be met: games with more legal actions than
+# this fill the edge columns first, which leaves 1/26th of the bytes unused.
+cdef int EDGES_PER_NODE = 32
+
+
+def arena_rows(Game game not None, config not None, num_bytes=0):
+    """(nodes, edges) of an arena.
+
+    Parameters
+    ----------
+    game
+        Whose actions.
+    config
+        Whose simulations fit, and a kept subtree.
+    num_bytes
+        Of the arena instead, whatever the simulations; 0: as many as they need.
+
+    Raises
+    ------
+    ConfigError
+        If so few bytes hold no search.
+    """
+    if not num_bytes:
+        nodes = (2 if config.count_kept else 4) * max(
+            config.num_simulations, config.fast_simulations) + 64
+        return nodes, min(nodes * game.max_legal_actions, 2**31 - 1)
+    per_node = min(EDGES_PER_NODE, game.max_legal_actions)
+    nodes = min(int(num_bytes) // tree_bytes(1, per_node), 2**31 // per_node - 1)
+    # The root and its children, each with its edges.
+    least = (1 + game.max_legal_actions) * game.max_legal_actions
+    if nodes * per_node < least or nodes <= game.max_legal_actions:
+        least = max(-(-least // per_node), game.max_legal_actions + 1)
+        raise ConfigError(
+            f"memory must be at least {tree_bytes(least, least * per_node)} bytes an arena for "
+            f"{game.name}, got {int(num_bytes)}; raise it, or play fewer games at once")
+    return nodes, nodes * per_node
 
 
 cdef class Search:
@@ -63,29 +104,36 @@ cdef class Search:
         How a move is searched.
     node_capacity
         Nodes of the arena; a search that needs more ends early and is counted. By default a
-        kept subtree and a full search fit.
+        kept subtree and a full search fit, or as many as the config's memory holds.
     spare
         Another search of the same game and capacity whose spare arena this one shares.
+    arena_bytes
+        Of each arena, in place of the config's memory; 0: the config's.
     """
 
     def __cinit__(self, Game game not None, config not None, node_capacity=None,
-                  Search spare=None):
+                  Search spare=None, *, arena_bytes=0):
         cdef int32_t i
         if not isinstance(config, SearchConfig):
             raise TypeError(f"config must be a SearchConfig, got {type(config).__name__}")
         self.game = game
         self.config = config
         if node_capacity is None:
-            node_capacity = (2 if config.count_kept else 4) * max(
-                config.num_simulations, config.fast_simulations) + 64
-        nodes = max(int(node_capacity), 2)
-        edges = min(nodes * game.max_legal_actions, 2**31 - 1)
+            nodes, edges = arena_rows(
+                game, config,
+                arena_bytes or config.memory_mb * 1e6 / (2 if config.reuse_tree else 1))
+        else:
+            nodes = max(int(node_capacity), 2)
+            edges = min(nodes * game.max_legal_actions, 2**31 - 1)
         self.tree = Tree(nodes, edges)
-        if spare is None:
+        if not config.reuse_tree:
+            self.spare = Tree(1, 1)      # never used
+        elif spare is None:
             self.spare = Tree(nodes, edges)
         else:
             self.spare = spare.spare
-            if self.spare.columns.node_capacity != nodes:
+            if (self.spare.columns.node_capacity != nodes
+                    or self.spare.columns.edge_capacity != edges):
                 raise ValueError("spare must be a search of the same game and capacity")
         self.root = game.initial_state()
         self.state = game.initial_state()
@@ -233,6 +281,7 @@ cdef class Search:
                 self._prove(row, depth)
 
         self.pending[row].leaf = node
+        self.pending[row].first_edge = tree.num_edges_used
         self.pending[row].depth = depth
         self.num_pending += 1
         num = self.state.legal_actions_c(tree.action + tree.num_edges_used)
@@ -244,6 +293,25 @@ cdef class Search:
             tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
+
+    cdef void prefetch_leaf(self, int index) noexcept nogil:
+        """Ask for the memory that scattering to the leaf, and the next descent, will read."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef pending_t* leaf = &self.pending[index]
+        cdef node_t* nodes = self.path_nodes + <size_t>index * self.max_depth
+        cdef edge_t* edges = self.path_edges + <size_t>index * self.max_depth
+        cdef int32_t i
+        prefetch(tree.prior + leaf.first_edge)
+        prefetch(tree.action + leaf.first_edge)
+        prefetch(tree.first_edge + leaf.leaf)
+        prefetch(tree.num_edges + leaf.leaf)
+        prefetch(tree.value + leaf.leaf)
+        for i in range(leaf.depth):
+            prefetch(tree.value_sum + edges[i])
+            prefetch(tree.value_total + nodes[i])
+            prefetch(tree.visits + edges[i])
+            prefetch(tree.prior + edges[i])
+            prefetch(tree.child + edges[i])
 
     cdef int scatter_logits(self, int index, const float* policy_logits,
                             const float* wdl_logits) except -1 nogil:
@@ -264,13 +332,13 @@ cdef class Search:
             if p > highest:
                 highest = p
         for edge in range(first, end):
-            p = expf(prior[edge] - highest)
-            prior[edge] = p
-            total += p
+            prior[edge] = exp_below_zero(prior[edge] - highest)
+        for edge in range(first, end):
+            total += prior[edge]
         peak = max(wdl_logits[0], max(wdl_logits[1], wdl_logits[2]))
-        win = expf(wdl_logits[0] - peak)
-        draw = expf(wdl_logits[1] - peak)
-        loss = expf(wdl_logits[2] - peak)
+        win = exp_below_zero(wdl_logits[0] - peak)
+        draw = exp_below_zero(wdl_logits[1] - peak)
+        loss = exp_below_zero(wdl_logits[2] - peak)
         win = (win - loss) / (win + draw + loss)
         if not (isfinite(total) and isfinite(win)):
             with gil:
@@ -594,8 +662,13 @@ cdef class Search:
         return self.tree.num_nodes
 
     @property
+    def node_capacity(self):
+        """Nodes that the arena holds."""
+        return self.tree.columns.node_capacity
+
+    @property
     def num_bytes(self):
-        """Bytes of the arena; the spare one has as many."""
+        """Bytes of the arena; the spare one has as many if subtrees are kept."""
         return self.tree.num_bytes
 
     def dump(self):

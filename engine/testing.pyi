@@ -7,7 +7,7 @@ from engine.cache import Cache
 from engine.ring import Ring
 from engine.segment import Segment
 
-__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw"]
+__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw", "softmax_exp"]
 
 def draw(
     kind: str,
@@ -19,6 +19,7 @@ def draw(
     purpose: int = 1,
     parameter: float = 1.0,
 ) -> list[Any]: ...
+def softmax_exp(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
 def best_first(priors: list[float], actions: list[int], num_visited: int) -> list[int]: ...
 
 def cache_store(

@@ -13,9 +13,10 @@ from engine.cache cimport Cache, cache_key
 from engine.ring cimport Ring
 from engine.rng cimport next_below, next_gamma, next_normal, next_uniform, next_word, rng_for, rng_t
 from engine.segment cimport Segment
+from engine.softmax cimport exp_below_zero
 from engine.tree cimport NODE_WAITING, Tree, tree_add_node, tree_best_first
 
-__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw"]
+__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw", "softmax_exp"]
 
 
 def draw(str kind not None, int count, *, uint64_t seed=0, uint64_t game=0, uint64_t ply=0,
@@ -40,6 +41,16 @@ def draw(str kind not None, int count, *, uint64_t seed=0, uint64_t game=0, uint
     if kind == "below":
         return [next_below(&rng, <uint64_t>parameter) for _ in range(count)]
     raise ValueError(f"kind must be word, uniform, normal, gamma or below, got {kind!r}")
+
+
+def softmax_exp(float[::1] values not None):
+    """exp of numbers <= 0 as the search computes it."""
+    cdef Py_ssize_t i
+    result = np.empty(values.shape[0], np.float32)
+    cdef float[::1] out = result
+    for i in range(values.shape[0]):
+        out[i] = exp_below_zero(values[i])
+    return result
 
 
 def best_first(list priors not None, list actions not None, int num_visited):

@@ -69,6 +69,11 @@ cdef class Tree:
 cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noexcept nogil
 
 
+cdef inline size_t tree_bytes(size_t nodes, size_t edges) noexcept nogil:
+    """Bytes of an arena."""
+    return nodes * 26 + edges * 21
+
+
 cdef inline void tree_clear(tree_t* tree) noexcept nogil:
     tree.num_nodes = 0
     tree.num_edges_used = 0

@@ -26,7 +26,7 @@ cdef class Tree:
         self.columns.node_capacity = node_capacity
         self.columns.edge_capacity = edge_capacity
         cdef size_t nodes = <size_t>node_capacity, edges = <size_t>edge_capacity
-        self.num_bytes = nodes * 26 + edges * 21
+        self.num_bytes = tree_bytes(nodes, edges)
         self.memory = malloc(self.num_bytes)
         if self.memory == NULL:
             raise MemoryError(

@@ -57,6 +57,7 @@ cdef class Worker:
     cdef readonly int index
     cdef readonly uint64_t seed
     cdef readonly int num_slots
+    cdef readonly double arena_bytes       # of each search's arena; 0: the configs say
     cdef control_t* control
     cdef process_t* process
     cdef Player first
@@ -76,6 +77,8 @@ cdef class Worker:
 
     cdef bint _wait(self, int group, int index, bint wait) except -1
     cdef int _play(self, GameSlot slot) except -1 nogil
+    cdef void _prefetch(self, GameSlot slot) noexcept nogil
+    cdef void _prefetch_of(self, GameSlot slot, Search search, Player player) noexcept nogil
     cdef int _scatter(self, GameSlot slot) except -1 nogil
     cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef uint64_t _generation(self, Player player) noexcept nogil

@@ -13,6 +13,7 @@ class Worker:
     index: int
     seed: int
     num_slots: int
+    arena_bytes: float
     def __init__(
         self,
         segment: Segment,
@@ -24,6 +25,7 @@ class Worker:
         openings: Sequence[Sequence[int]] = (),
         plies_per_game: int = 0,
         spin_us: float = 0,
+        memory_mb: float = 0,
     ) -> None: ...
     def run(self) -> None: ...
     def step(self, group: int, wait: bool = True) -> int: ...

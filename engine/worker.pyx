@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
-from engine.atomic cimport load64, now_ns, store32
+from engine.atomic cimport load64, now_ns, prefetch, store32
 from engine.cache cimport Cache, cache_key
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
@@ -41,6 +41,7 @@ from games.base cimport Game, action_t
 from engine.player import PlayerSpec
 
 cdef int64_t BEAT_NS = 100_000_000      # a waiting worker shows a sign of life this often
+cdef int AHEAD = 2                      # games between asking for memory and reading it
 
 
 cdef class Player:
@@ -92,7 +93,14 @@ cdef class GameSlot:
 
 cdef Search _search(Worker worker, Player player, Search spare):
     # A random player's search only follows the game.
-    return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare)
+    return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare,
+                  arena_bytes=worker.arena_bytes)
+
+
+cdef double _arena_bytes(double memory_mb, players, int games):
+    """An equal share for every game's tree and every searching player's spare arena."""
+    arenas = sum(games + p.search.reuse_tree for p in players if p.kind != "random")
+    return memory_mb * 1e6 / max(1, arenas)
 
 
 cdef class Worker:
@@ -119,10 +127,13 @@ cdef class Worker:
         Stop a game after so many searched plies; 0: play to the end.
     spin_us
         Microseconds to spin for an answer before sleeping.
+    memory_mb
+        Megabytes of all search trees together, each tree's share equal; 0: the configs say.
     """
 
     def __init__(self, Segment segment not None, int index, Game game not None, players, int games,
-                 uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0):
+                 uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0,
+                 double memory_mb=0):
         if len(players) not in (1, 2) or not all(isinstance(p, PlayerSpec) for p in players):
             raise ValueError(f"players must be one or two PlayerSpecs, got {players!r}")
         self.segment = segment
@@ -141,6 +152,7 @@ cdef class Worker:
         self.plies_per_game = plies_per_game
         per_worker = segment.spec.journals_per_worker
         self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
+        self.arena_bytes = _arena_bytes(memory_mb, players, games)
         leaves = max(p.search.leaves_in_flight for p in players)
         self.slots = []
         for _ in range(games):
@@ -187,6 +199,8 @@ cdef class Worker:
                 return -1
         with nogil:
             for i in range(start, end):
+                if i + AHEAD < end:
+                    self._prefetch(<GameSlot>self.slot_pointers[i + AHEAD])
                 leaves += self._play(<GameSlot>self.slot_pointers[i])
         for i in range(len(self.rings)):
             ring = self.rings[i]
@@ -200,17 +214,17 @@ cdef class Worker:
     cdef bint _wait(self, int group, int index, bint wait) except -1:
         """Wait until all answers of the group's tickets in a ring are there."""
         cdef Ring ring = self.rings[index]
-        cdef uint64_t ticket, end = self.group_end[group][index]
+        cdef uint64_t ticket = self.group_first[group][index], end = self.group_end[group][index]
         cdef int64_t start = now_ns()
-        for ticket in range(self.group_first[group][index], end):
-            while True:
-                with nogil:
-                    answered = ring.wait_answered(ticket, BEAT_NS if wait else 0)
-                if answered:
-                    break
-                if not wait or load32(&self.control.stop):
-                    return False
-                self.segment.beat(self.index)
+        while True:
+            with nogil:
+                while ticket < end and ring.wait_answered(ticket, BEAT_NS if wait else 0):
+                    ticket += 1
+            if ticket == end:
+                break
+            if not wait or load32(&self.control.stop):
+                return False
+            self.segment.beat(self.index)
         self.process.counters[COUNT_WAIT_NS] += now_ns() - start
         return True
 
@@ -228,6 +242,20 @@ cdef class Worker:
             self._advance(slot)
             if slot.in_flight:
                 return slot.in_flight
+
+    cdef void _prefetch(self, GameSlot slot) noexcept nogil:
+        """Ask for the memory that `_play` is about to read: with many games it is far away."""
+        if self._mover_is_second(slot):
+            self._prefetch_of(slot, slot.second, self.second)
+        else:
+            self._prefetch_of(slot, slot.first, self.first)
+
+    cdef void _prefetch_of(self, GameSlot slot, Search search, Player player) noexcept nogil:
+        cdef int32_t k
+        for k in range(slot.in_flight):
+            prefetch(player.ring.policy(slot.tickets[k]))
+            prefetch(player.ring.wdl(slot.tickets[k]))
+            search.prefetch_leaf(slot.indices[k])
 
     cdef int _scatter(self, GameSlot slot) except -1 nogil:
         """Step 3 of every leaf in flight: from the slots back to the tree, and into the cache."""

@@ -478,3 +478,15 @@ def test_a_game_in_plain_python_is_searched_like_any_other() -> None:
     state.apply_action(search.candidates()[0]["action"])
     a, b, c = (int(heap) for heap in state.to_text().split()[:3])
     assert a ^ b ^ c == 0  # Bouton's theorem: the opponent is lost
+
+
+def test_exp_of_softmax_is_exact_to_rounding_and_hides_nothing() -> None:
+    from engine.testing import softmax_exp
+
+    x = np.linspace(-86.9, 0, 100_003, dtype=np.float32)
+    expected = np.exp(x.astype(np.float64))
+    assert np.abs(softmax_exp(x) / expected - 1).max() < 3e-7
+    strange = np.array([0.0, -1e30, -np.inf, np.nan, np.inf], np.float32)
+    one, *tiny, nan, infinite = softmax_exp(strange)
+    assert one == 1 and all(0 < value < 1e-37 for value in tiny)
+    assert np.isnan(nan) and not np.isfinite(infinite)

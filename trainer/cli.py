@@ -51,6 +51,10 @@ Backend = Annotated[
 Precision = Annotated[
     str, Parameter(help="auto (the fastest that is exact enough), fp32, bf16 or int8 (openvino).")
 ]
+Memory = Annotated[
+    str, Parameter(help="Of all search trees: 64M, 1.5G; 0: what the simulations need.")
+]
+Out = Annotated[Path | None, Parameter(help="Write the figures to this file, as JSON.")]
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -151,6 +155,7 @@ def train(
     run: Path | None = None,
     max_time: str | None = None,
     seed: int | None = None,
+    memory: Memory | None = None,
     config: tuple[Path, ...] = (),
     resume: bool = True,
     serial: Annotated[bool, Parameter(negative=())] = False,
@@ -196,6 +201,8 @@ def train(
         overrides["budget.max_time"] = max_time
     if seed is not None:
         overrides["seed"] = str(seed)
+    if memory is not None:
+        overrides["selfplay.memory_mb"] = _memory_mb(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)
     if folder.exists and not resume:
         raise StoreError(f"{folder.path} holds a run; leave --no-resume out, or choose another")
@@ -228,6 +235,7 @@ def selfplay(
     games: int = 100,
     model: str | None = None,
     out: Path | None = None,
+    memory: Memory | None = None,
     seed: Seed = 0,
     serial: Annotated[bool, Parameter(negative=())] = False,
     as_json: Json = False,
@@ -251,8 +259,11 @@ def selfplay(
     """
     from trainer.selfplay import play_games
 
+    overrides = dict(_overrides)
+    if memory is not None:
+        overrides["selfplay.memory_mb"] = _memory_mb(memory)
     report = play_games(
-        preset, dict(_overrides), games, model=model, out=out, seed=seed, serial=serial
+        preset, overrides, games, model=model, out=out, seed=seed, serial=serial
     )
     if as_json:
         _print_json(report)
@@ -262,7 +273,8 @@ def selfplay(
             f"{report['games_per_s']:.1f} games/s, "
             f"{report['simulations_per_s']:,.0f} simulations/s; "
             f"first player {report['wins']} won, {report['draws']} drawn, "
-            f"{report['losses']} lost"
+            f"{report['losses']} lost; "
+            f"{report['full_stops']:,} searches ended early by their memory"
         )
     return 0
 
@@ -484,7 +496,7 @@ def check_game(game: str, /, *, games: int = 50, seed: Seed = 0) -> int:
 @bench.command(name="tree")
 def bench_tree(
     *, game: str = "connect4", simulations: int = 800, seconds: float = 5.0, seed: Seed = 0,
-    as_json: Json = False,
+    memory: Memory = "0", as_json: Json = False, out: Out = None,
 ) -> int:  # fmt: skip
     """Search alone: simulations/s on one core with an evaluator that costs nothing.
 
@@ -494,24 +506,28 @@ def bench_tree(
     from trainer import bench as measure
 
     made = games.make(game)
-    return _bench(measure.tree(made, simulations=simulations, seconds=seconds, seed=seed), as_json)
+    figures = measure.tree(
+        made, simulations=simulations, seconds=seconds, seed=seed, memory_mb=_memory_mb(memory)
+    )
+    return _bench("tree", asdict(figures), as_json, out)
 
 
 @bench.command(name="ring")
-def bench_ring(*, seconds: float = 2.0, as_json: Json = False) -> int:
+def bench_ring(*, seconds: float = 2.0, as_json: Json = False, out: Out = None) -> int:
     """The ring alone: round trip and rows/s between two processes.
 
     Example: ringzero bench ring
     """
     from trainer import bench as measure
 
-    return _bench(measure.ring(seconds=seconds), as_json)
+    return _bench("ring", asdict(measure.ring(seconds=seconds)), as_json, out)
 
 
 @bench.command(name="net")
 def bench_net(
-    *, game: str = "connect4", network: str = "4x48", seconds: float = 1.0, as_json: Json = False
-) -> int:
+    *, game: str = "connect4", network: str = "4x48", seconds: float = 1.0, as_json: Json = False,
+    out: Out = None,
+) -> int:  # fmt: skip
     """The network alone: rows/s by back end and batch.
 
     Example: ringzero bench net --network 5x64
@@ -520,7 +536,61 @@ def bench_net(
     from trainer import bench as measure
 
     shape = measure.network_config(network)
-    return _bench(measure.net(games.make(game), shape, seconds=seconds), as_json)
+    figures = measure.net(games.make(game), shape, seconds=seconds)
+    return _bench("net", asdict(figures), as_json, out)
+
+
+@bench.command(name="cache")
+def bench_cache(
+    *, game: str = "connect4", seconds: float = 2.0, cache_mb: float = 64.0,
+    as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """The evaluation cache alone: lookups and stores, by one process and by two that contend.
+
+    Example: ringzero bench cache
+    """
+    import games
+    from trainer import bench as measure
+
+    figures = measure.cache(games.make(game), seconds=seconds, cache_mb=cache_mb)
+    return _bench("cache", asdict(figures), as_json, out)
+
+
+@bench.command(name="plan")
+def bench_plan(
+    *, game: str = "connect4", networks: tuple[str, ...] = ("4x48", "10x128", "20x256"),
+    seconds: float = 5.0, as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """How many worker cores like this machine's feed a card, by batch: a model of the card.
+
+    Example: ringzero bench plan --networks 10x128
+    """
+    import games
+    from trainer import bench as measure
+
+    figures = asdict(measure.plan(games.make(game), networks=networks, seconds=seconds))
+    if not as_json and out is None:
+        from trainer.verdict import plan_table
+
+        _console().print(plan_table(figures))
+        return 0
+    return _bench("plan", figures, as_json, out)
+
+
+@bench.command(name="all")
+def bench_all(
+    *, game: str = "connect4", network: str = "4x48", seconds: float = 3.0,
+    as_json: Json = False, out: Out = None,
+) -> int:  # fmt: skip
+    """Every part, a few seconds each, as one record that names the machine.
+
+    Example: ringzero bench all --out machine.json
+    """
+    import games
+    from trainer import bench as measure
+
+    record = measure.measure_all(games.make(game), network, seconds=seconds)
+    return _bench("all", record, as_json, out)
 
 
 @bench.command(name="pipeline")
@@ -529,7 +599,7 @@ def bench_pipeline(
     seconds: float = 10.0, workers: Count = 0, games_per_worker: Count = 0, streams: Count = 0,
     max_batch: int = 256, evaluator: str = "network", device: Device = "auto",
     backend: Backend = "auto", precision: Precision = "auto", cache_mb: float = 64.0,
-    as_json: Json = False,
+    memory: Memory = "0", as_json: Json = False, out: Out = None,
 ) -> int:  # fmt: skip
     """Self-play through workers, rings and network, beside the network's own best rate.
 
@@ -540,24 +610,33 @@ def bench_pipeline(
     workers, games_per_worker, streams
         0: as measured.
     evaluator
-        network, or uniform, which answers at once.
+        network, uniform, simulated:instant, simulated:h100 or another simulated device.
     cache_mb
         Of the evaluation cache, whose figures are measured apart; 0: they are not.
     """
     from trainer import bench as measure
 
-    return _bench(
-        measure.pipeline(
-            game, network, simulations=simulations, seconds=seconds, workers=workers,
-            games_per_worker=games_per_worker, streams=streams, max_batch=max_batch,
-            evaluator=evaluator, compute=Compute(device, backend, precision), cache_mb=cache_mb,
-        ),
-        as_json,
+    figures = measure.pipeline(
+        game, network, simulations=simulations, seconds=seconds, workers=workers,
+        games_per_worker=games_per_worker, streams=streams, max_batch=max_batch,
+        evaluator=evaluator, compute=Compute(device, backend, precision), cache_mb=cache_mb,
+        memory_mb=_memory_mb(memory),
     )  # fmt: skip
+    return _bench("pipeline", asdict(figures), as_json, out)
 
 
-def _bench(figures: Any, as_json: bool) -> int:
-    report = asdict(figures)
+def _memory_mb(text: str) -> float:
+    from trainer.config import megabytes
+
+    return megabytes(text)
+
+
+def _bench(name: str, report: dict[str, Any], as_json: bool, out: Path | None) -> int:
+    if out is not None:
+        from trainer import bench as measure
+
+        record = {"benchmark": name, "machine": measure.machine(), "figures": report}
+        out.write_text(json.dumps(_finite(record if name != "all" else report), indent=1) + "\n")
     if as_json:
         _print_json(report)
         return 0

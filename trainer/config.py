@@ -27,6 +27,7 @@ __all__ = [
     "RunConfig",
     "SelfplayConfig",
     "duration",
+    "megabytes",
     "preset_names",
     "resolve",
     "to_toml",
@@ -49,6 +50,20 @@ def duration(text: str) -> float:
     if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", compact):
         raise ConfigError(f"a duration must look like 90s, 20m or 1h30m, got {text!r}")
     return sum(float(n) * UNITS[unit] for n, unit in re.findall(r"([\d.]+)([smhd])", compact))
+
+
+def megabytes(text: str) -> float:
+    """Megabytes (1e6 bytes) of ``64M``, ``1.5G``, ``800k`` or ``64``, which are megabytes.
+
+    Raises
+    ------
+    ConfigError
+        If `text` is not written like that.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmg]?)b?", text.strip().lower())
+    if found is None:
+        raise ConfigError(f"memory must look like 64M, 1.5G or 800k, got {text!r}")
+    return float(found[1]) * {"k": 1e-3, "": 1.0, "m": 1.0, "g": 1e3}[found[2]]
 
 
 def _check(section: Any, **rules: tuple[str, bool]) -> None:
@@ -183,6 +198,9 @@ class SelfplayConfig:
     """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
     cache_mb: float = 64.0
     """Megabytes of the evaluation cache that the workers share; 0: none."""
+    memory_mb: float = 0.0
+    """Megabytes of all search trees together, each game's share equal, >= 0; a search that fills
+    its share ends early and is counted. 0: what the simulations need."""
     opening_plies: int = 0
     """Each game starts with random plies that are not learned from, up to so many, >= 0: without
     them, games of a network that knows what it wants are much alike."""
@@ -209,6 +227,7 @@ class SelfplayConfig:
             max_batch=("an integer >= 1", self.max_batch >= 1),
             queue_delay_us=("an integer >= 0", self.queue_delay_us >= 0),
             cache_mb=(">= 0", self.cache_mb >= 0),
+            memory_mb=(">= 0", self.memory_mb >= 0),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),

@@ -262,6 +262,7 @@ class Trainer:
                     max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us
                 ),
                 cache_mb=selfplay.cache_mb,
+                memory_mb=selfplay.memory_mb,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
             ),

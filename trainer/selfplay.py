@@ -56,6 +56,7 @@ def play_games(
         games_per_worker=min(selfplay.games_per_worker, num_games),
         streams=selfplay.streams,
         batch=BatchPolicy(max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us),
+        memory_mb=selfplay.memory_mb,
         serial=serial,
     )
     results = {"wins": 0, "draws": 0, "losses": 0}
@@ -82,4 +83,5 @@ def play_games(
         "game": game.name, "games": num_games, "plies": plies, "seconds": seconds, **results,
         "games_per_s": num_games / seconds, "plies_per_s": plies / seconds,
         "simulations_per_s": simulations / seconds,
+        "full_stops": sum(c["full_stops"] for c in counters.values()),
     }  # fmt: skip

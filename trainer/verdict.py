@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from trainer.arena.match import MatchResult
     from trainer.loop import Outcome
 
-__all__ = ["grade_table", "match_table", "report_table", "verdict"]
+__all__ = ["grade_table", "match_table", "plan_table", "report_table", "verdict"]
 
 
 def verdict(outcome: "Outcome", run: Path, preset: str) -> str:
@@ -87,6 +87,25 @@ def report_table(report: dict[str, Any]) -> Table:
         elif isinstance(value, int) and not isinstance(value, bool):
             value = f"{value:,}"
         table.add_row(name, str(value))
+    return table
+
+
+def plan_table(report: dict[str, Any]) -> Table:
+    """What each accelerator would need."""
+    table = Table(
+        title=f"{report['game']}: a worker core here delivers "
+        f"{report['worker_rows_per_s']:,.0f} rows/s; devices are simulated",
+        title_justify="left",
+    )
+    for column in ("network", "device", "batch", "batch us", "k rows/s", "workers", "wait us",
+                   "games"):  # fmt: skip
+        table.add_column(column, justify="left" if column in ("network", "device") else "right")
+    for row in report["rows"]:
+        table.add_row(
+            row["network"], row["device"], f"{row['batch']:,}", f"{row['batch_us']:,.0f}",
+            f"{row['rows_per_s'] / 1e3:,.0f}", f"{row['workers']:.2f}", f"{row['latency_us']:,.0f}",
+            f"{row['games']:,}",
+        )  # fmt: skip
     return table
 
 

@@ -4,6 +4,7 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from engine.backends.choose import Choice, choose
 from engine.backends.group import Group, fastest_installed
 from engine.backends.plan import Plan
+from engine.backends.simulated import SimulatedEvaluator
 from engine.backends.symmetric import SymmetricEvaluator
 from engine.backends.uniform import UniformEvaluator
 from engine.errors import ConfigError
@@ -20,6 +22,8 @@ from games.base import Game
 
 __all__ = ["EvaluatorSpec"]
 
+KINDS = ("network", "uniform", "simulated")
+
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -28,7 +32,9 @@ class EvaluatorSpec:
     """Which evaluator a server makes: a plain description that travels to its process."""
 
     kind: str = "network"
-    """``network``, or ``uniform``, which answers at once."""
+    """``network``, ``uniform``, which answers at once, or ``simulated``."""
+    name: str = "instant"
+    """Of the device that is simulated; see `engine.backends.simulated`."""
     path: str = ""
     """Model file to start with."""
     load_plan: str = "trainer.network:load_plan"
@@ -50,6 +56,17 @@ class EvaluatorSpec:
     """CUDA only: let torch.compile fuse what lies between the convolutions."""
     symmetric: bool = False
     """Average over the board's symmetries: stronger, and as many times slower."""
+
+    @classmethod
+    def parse(cls, text: str, **fields: Any) -> "EvaluatorSpec":
+        """The evaluator that a person names: ``network``, ``uniform`` or ``simulated:NAME``."""
+        kind, _, name = text.partition(":")
+        if kind not in KINDS or bool(name) != (kind == "simulated"):
+            raise ConfigError(
+                "evaluator must be network, uniform or simulated:NAME, like simulated:h100, "
+                f"got {text!r}"
+            )
+        return cls(kind=kind, name=name or cls().name, **fields)
 
     @property
     def devices(self) -> list["EvaluatorSpec"]:
@@ -122,8 +139,13 @@ class EvaluatorSpec:
     ) -> list[Evaluator]:
         if self.kind == "uniform":
             return [UniformEvaluator() for _ in range(streams)]
+        if self.kind == "simulated":
+            return [
+                SimulatedEvaluator(self.name, self.path, self._plan_loader())
+                for _ in range(streams)
+            ]
         if self.kind != "network":
-            raise ConfigError(f"evaluator must be network or uniform, got {self.kind!r}")
+            raise ConfigError(f"evaluator must be one of {', '.join(KINDS)}, got {self.kind!r}")
         if self._device_type() == "cpu":
             return self._group(game, streams).evaluators
         from engine.backends.devices import cuda_evaluators

@@ -13,12 +13,19 @@ import psutil
 
 import games
 from engine import build_info
+from engine.clock import core_ghz
 from engine.errors import ConfigError
 from engine.process import cpu_count
 from games.base import Game
 from trainer.config import NetworkConfig
 
 __all__ = ["as_game", "fresh_model", "machine", "network_config", "refuse_debug_build"]
+
+# What decides how fast a network runs.
+VECTOR_FLAGS = (
+    "avx2", "fma", "avx512f", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx_vnni",
+    "amx_tile", "amx_int8", "amx_bf16", "asimd", "sve", "bf16", "i8mm",
+)  # fmt: skip
 
 
 def refuse_debug_build() -> None:
@@ -62,6 +69,8 @@ def machine() -> dict[str, Any]:
     return {
         "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "cpu": _cpu_name(),
+        **_cpu_details(),
+        "ghz": round(core_ghz(), 2),
         "cores": cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "load": round(os.getloadavg()[0], 2),
@@ -73,13 +82,30 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def _cpu_info() -> dict[str, str]:
+    """The first processor's lines of /proc/cpuinfo; empty on other systems."""
     info = Path("/proc/cpuinfo")
-    if info.exists():
-        match = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE)
-        if match is not None:
-            return match[1].strip()
-    return platform.processor() or platform.machine()
+    lines = info.read_text().split("\n\n")[0].splitlines() if info.exists() else []
+    pairs = (line.partition(":") for line in lines)
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _cpu_name() -> str:
+    return _cpu_info().get("model name") or platform.processor() or platform.machine()
+
+
+def _cpu_details() -> dict[str, Any]:
+    """What tells two processors of one name apart: a virtual machine may say "AMD EPYC" alone."""
+    info = _cpu_info()
+    flags = set((info.get("flags") or info.get("Features") or "").split())
+    return {
+        "cpu_model": " ".join(
+            f"{label} {info[name]}"
+            for label, name in (("family", "cpu family"), ("model", "model"), ("step", "stepping"))
+            if name in info
+        ),
+        "cpu_flags": [flag for flag in VECTOR_FLAGS if flag in flags],
+    }
 
 
 def _commit() -> str:

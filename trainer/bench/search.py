@@ -35,10 +35,19 @@ class TreeFigures:
     """Of the tree of the first position."""
     bytes_per_node: float
     """Of the arena, its edges included."""
+    arena_mb: float
+    """Megabytes (1e6 bytes) of the arenas: the tree's and the spare one."""
+    full_stops: int
+    """Searches that a full arena ended early: the memory was less than they needed."""
 
 
 def tree(
-    game: Game | str = "connect4", *, simulations: int = 800, seconds: float = 3.0, seed: int = 0
+    game: Game | str = "connect4",
+    *,
+    simulations: int = 800,
+    seconds: float = 3.0,
+    seed: int = 0,
+    memory_mb: float = 0.0,
 ) -> TreeFigures:
     """Search whole games with the uniform evaluator, each move drawn by its visits.
 
@@ -52,6 +61,8 @@ def tree(
         Time to spend, a third of it on the first position. The games last until it is over.
     seed
         Of the moves drawn; the uniform search itself draws nothing.
+    memory_mb
+        Megabytes of the arenas; 0: what the simulations need.
     """
     refuse_debug_build()
     game = as_game(game)
@@ -59,8 +70,8 @@ def tree(
         raise ConfigError(
             f"simulations must be >= 1 and seconds > 0, got {simulations} and {seconds}"
         )
-    nodes = simulations + 2
-    search = Search(game, SearchConfig(num_simulations=simulations), nodes)
+    config = SearchConfig(num_simulations=simulations, memory_mb=memory_mb)
+    search = Search(game, config, None if memory_mb else simulations + 2)
     evaluator = LocalUniform()
     rng = random.Random(seed)
     actions = range(game.num_actions)
@@ -74,7 +85,7 @@ def tree(
     first = game.initial_state()
     timed(first)  # touches the arena's pages
     start_times = _repeat(lambda: timed(first), seconds / 3)
-    start_nodes = search.num_nodes
+    start_nodes, start_simulations = search.num_nodes, int(search.root_visits().sum())
     before, spent, moves, finished = search.num_simulations, 0.0, 0, 0
     state = game.initial_state()
     deadline = time.perf_counter() + seconds * 2 / 3
@@ -89,11 +100,13 @@ def tree(
         game=game.name,
         simulations=simulations,
         simulations_per_s=(search.num_simulations - before) / spent,
-        start_position_simulations_per_s=simulations / median(start_times),
+        start_position_simulations_per_s=start_simulations / median(start_times),
         games=finished,
         moves=moves,
         nodes=start_nodes,
-        bytes_per_node=search.num_bytes / nodes,
+        bytes_per_node=search.num_bytes / search.node_capacity,
+        arena_mb=2 * search.num_bytes / 1e6,
+        full_stops=search.num_full_stops,
     )
 
 

@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
+import psutil
+
 from engine.backends.rates import BackendProcess
 from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
@@ -27,7 +29,9 @@ WARM_UP_MOVES = 2  # of every game: then the games are no longer in step
 SETTLE_S = 0.2  # waits that began in a pause are over
 RATES = (
     "evaluations", "batches", "queue_ns", "stream_wait_ns",  # of the inference process
-    "simulations", "plies", "games", "wait_ns", "cache_lookups", "cache_hits",  # of the workers
+    # of the workers
+    "asked", "simulations", "plies", "games", "wait_ns", "full_stops", "cache_lookups",
+    "cache_hits",
 )  # fmt: skip
 
 
@@ -69,6 +73,11 @@ class PipelineFigures:
     """Positions/s with the cache by those without."""
     queue_delay_us: float
     """How long the oldest row of a batch had waited when its batch was assembled, on average."""
+    worker_rows_per_cpu_s: float
+    """Rows that workers ask for in a second of their own processor time: what a core of theirs
+    delivers if nothing keeps it waiting. Other work on the machine moves it little."""
+    full_stops_per_s: float
+    """Searches that a full arena ended early."""
     worker_wait: float
     """Share of the time that workers waited for answers."""
 
@@ -87,6 +96,7 @@ def pipeline(
     compute: Compute = Compute(),
     cache_mb: float = 64.0,
     seed: int = 0,
+    memory_mb: float = 0.0,
 ) -> PipelineFigures:
     """Play with an untrained network, in turns with its back end alone.
 
@@ -105,13 +115,16 @@ def pipeline(
     games_per_worker, streams, max_batch, workers
         As in a run's ``[selfplay]``.
     evaluator
-        "network", or "uniform", which answers at once and so measures the pipeline alone.
+        "network", "uniform", or "simulated:NAME": "simulated:instant" measures the pipeline
+        alone, "simulated:h100" what it makes of such a card; see `engine.backends.simulated`.
     compute
         What the network runs on.
     cache_mb
         Megabytes of the cache; 0: it is not measured.
     seed
         Of the games.
+    memory_mb
+        Megabytes of all search trees; 0: what the simulations need.
     """
     refuse_debug_build()
     game, network = as_game(game), network_config(network)
@@ -120,14 +133,15 @@ def pipeline(
     with tempfile.TemporaryDirectory(prefix="ringzero-bench-") as folder:
         path = Path(folder) / "model.safetensors"
         fresh_model(path, game, network)
-        spec = compute.evaluator(str(path))
-        if evaluator != "network":
-            spec = EvaluatorSpec(kind=evaluator)
+        spec = EvaluatorSpec.parse(evaluator, path=str(path))
+        if spec.kind == "network":
+            spec = compute.evaluator(str(path))
         config = PoolConfig(
             workers=workers,
             games_per_worker=games_per_worker,
             streams=streams,
             batch=BatchPolicy(max_batch=max_batch, queue_delay_us=0),
+            memory_mb=memory_mb,
             cache_mb=0,  # the network's rate is what is measured
             log_dir=str(Path(folder) / "logs"),
         )
@@ -173,6 +187,10 @@ def pipeline(
         positions_per_s=total["plies"] / REPEATS,
         games_per_s=total["games"] / REPEATS,
         queue_delay_us=total["queue_ns"] / batches * 1e-3,
+        worker_rows_per_cpu_s=median(
+            turn["asked"] / max(turn["cpu_s"], 1e-9) for turn in turns
+        ),
+        full_stops_per_s=total["full_stops"] / REPEATS,
         worker_wait=load.worker_wait,
         verdict=verdict(load),
         cached_simulations_per_s=cached["simulations"],
@@ -219,21 +237,29 @@ def _warm_up(pool: Pool, at_most_s: float) -> None:
 
 def _play(pool: Pool, seconds: float) -> dict[str, float]:
     """Self-play for `seconds` after a moment to settle: the counters' rates. The inference
-    process gives `evaluations`, `batches` and `queue_ns`, the workers together the others."""
+    process gives `evaluations`, `batches` and `queue_ns`, the workers together the others; `asked`
+    is their evaluations, `cpu_s` their processor time."""
     time.sleep(SETTLE_S)
-    before, start = pool.counters(), time.perf_counter()
+    before, start, cpu_s = pool.counters(), time.perf_counter(), _worker_cpu_s(pool)
     while (left := start + seconds - time.perf_counter()) > 0:
         pool.watch()
         pool.release(pool.finished(min(left, 0.1)))
     after, elapsed = pool.counters(), time.perf_counter() - start
-    rates = dict.fromkeys(RATES, 0.0)
+    rates = {"cpu_s": (_worker_cpu_s(pool) - cpu_s) / elapsed, **dict.fromkeys(RATES, 0.0)}
     for process, counters in after.items():
         delta = {n: (counters[n] - before[process][n]) / elapsed for n in counters}
         if process.startswith("inference"):
             delta = {n: delta[n] for n in ("evaluations", "batches", "queue_ns", "wait_ns")}
             delta["stream_wait_ns"] = delta.pop("wait_ns")
         else:
-            delta.pop("evaluations")
+            delta["asked"] = delta.pop("evaluations")
         for name in delta.keys() & rates.keys():
             rates[name] += delta[name]
     return rates
+
+
+def _worker_cpu_s(pool: Pool) -> float:
+    """Processor seconds of all workers so far."""
+    pids = [pid for name, pid in pool.pids.items() if name.startswith("worker")]
+    times = [psutil.Process(pid).cpu_times() for pid in pids]
+    return float(sum(t.user + t.system for t in times))

@@ -1,0 +1,3 @@
+__all__ = ["core_ghz"]
+
+def core_ghz(repeats: int = 20) -> float: ...
