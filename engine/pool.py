@@ -54,6 +54,10 @@ class PoolConfig:
     server_spin_us: float = 0.0
     cache_mb: float = 64.0
     """Megabytes of the evaluation cache that all workers share; 0: none."""
+    canonical: bool = True
+    """Ask about a position's canonical image, so that mirror images share one answer; False asks
+    about positions as they are, to measure what that is worth. Games with one symmetry are asked
+    the same either way."""
     serial: bool = False
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
@@ -80,6 +84,7 @@ def segment_spec(
 ) -> SegmentSpec:
     """The layout that these games need."""
     leaves = max(player.search.leaves_in_flight for player in players)
+    # A worker has each half's tickets twice: those in flight and those that it read last.
     slots = 1
     while slots < 2 * config.games_per_worker * leaves:
         slots *= 2
@@ -250,6 +255,7 @@ class Pool:
             "seed": self.seed,
             "openings": self.openings,
             "plies_per_game": self.plies_per_game,
+            "canonical": self.config.canonical,
         }
 
     @property
