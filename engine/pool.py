@@ -24,7 +24,7 @@ from engine.journal import Journal
 from engine.player import PlayerSpec
 from engine.process import Child, spawn
 from engine.records import GameRecord
-from engine.segment import Segment, SegmentSpec, cache_entry_bytes
+from engine.segment import Segment, SegmentSpec, cache_entries
 from engine.server import EvaluatorSpec, Server, server_main
 from engine.worker import Worker
 from games.base import Game
@@ -99,16 +99,11 @@ def segment_spec(
         journals_per_worker=config.games_per_worker + max(16, config.games_per_worker // 2),
         max_plies=game.max_game_length,
         journal_entries=game.max_game_length * entries,
-        cache_entries=_cache_entries(game, players, config),
+        # A cache is of use only where a network answers.
+        cache_entries=cache_entries(config.cache_mb, game.num_actions)
+        if any(player.kind == "network" for player in players)
+        else 0,
     )
-
-
-def _cache_entries(game: Game, players: Sequence[PlayerSpec], config: PoolConfig) -> int:
-    """The power of two that fits the budget; none where no network answers."""
-    fitting = int(config.cache_mb * 1e6) // cache_entry_bytes(game.num_actions)
-    if fitting < 2 or all(player.kind != "network" for player in players):
-        return 0
-    return 1 << (fitting.bit_length() - 1)
 
 
 def _visited_edges(search: SearchConfig, game: Game) -> int:

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 cdef enum:
     LINE = 64
     MODEL_PATH_BYTES = 1024
+    CACHE_WAYS = 4           # entries of a bucket of the evaluation cache, a power of two
 
 cdef enum:                   # rows of process_t.counters; each process writes its own
     COUNT_SIMULATIONS = 0    # worker: finished simulations

@@ -63,7 +63,8 @@ def best_first(list priors not None, list actions not None, int num_visited):
 def cache_store(Cache cache not None, uint64_t position, float[::1] policy_logits not None,
                 float[::1] wdl_logits not None, *, uint64_t model=0, uint64_t generation=0):
     """Keep an answer for the position of that hash."""
-    cache.store(cache_key(position, model, generation), &policy_logits[0], &wdl_logits[0])
+    cache.store(cache_key(position, model, generation), generation,
+                &policy_logits[0], &wdl_logits[0])
 
 
 def cache_find(Cache cache not None, uint64_t position, *, uint64_t model=0,

@@ -178,7 +178,8 @@ cdef class Worker:
     def step(self, int group, bint wait=True):
         """One round of one half of the games; returns how many leaves are now in flight.
 
-        The halves must take turns. Without `wait`, returns -1 and does nothing if an answer is outstanding.
+        The halves must take turns. Without `wait`, returns -1 and does nothing if an answer is
+        outstanding.
         """
         cdef int start = 0 if group == 0 else (self.num_slots + 1) // 2
         cdef int end = (self.num_slots + 1) // 2 if group == 0 else self.num_slots
@@ -252,7 +253,7 @@ cdef class Worker:
             wdl_logits = player.ring.wdl(leaf.ticket)
             if slot.generation == generation:
                 # Otherwise new weights came between question and answer: whose it is, is unknown.
-                self.cache.store(leaf.key, policy_logits, wdl_logits)
+                self.cache.store(leaf.key, generation, policy_logits, wdl_logits)
             self._answer(search, leaf, policy_logits, wdl_logits)
         slot.in_flight = 0
         return 0
@@ -311,17 +312,16 @@ cdef class Worker:
                     self.process.counters[COUNT_CACHE_HITS] += 1
                     self._answer(search, leaf, self.cache.policy_logits, self.cache.wdl_logits)
                     continue
-                slot.in_flight += 1
                 if self.in_flight.find(leaf.key, player.ring.waited, &leaf.ticket):
                     self.process.counters[COUNT_SHARED] += 1
+                    slot.in_flight += 1
                     continue
                 self.in_flight.add(leaf.key, player.ring.filled)
-            else:
-                slot.in_flight += 1
             assert player.ring.can_fill()
             leaf.ticket = player.ring.filled
             self.canonical.image_c(leaf.symmetry, player.ring.observation(leaf.ticket))
-            player.ring.filled = leaf.ticket + 1
+            player.ring.filled += 1
+            slot.in_flight += 1
 
     cdef void _count(self, Search search) noexcept nogil:
         """Into the shared counters now and not at the move's end: games move in waves."""
