@@ -20,7 +20,7 @@ cdef class InFlight:
         free(self.requests)
 
     cdef bint find(self, uint64_t key, uint64_t oldest, uint64_t* ticket) noexcept nogil:
-        """Whether `key` has been asked with a ticket of at least `oldest`; it is then in `ticket`."""
+        """Whether `key` is in flight, its ticket `oldest` or newer; it is then in `ticket`."""
         cdef const request_t* request = self.requests + (key & self.mask)
         ticket[0] = request.ticket
         return request.key == key and request.ticket >= oldest

@@ -11,8 +11,6 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
-import numpy as np
-
 from games.base cimport Game, mix64
 
 cdef extern from *:
@@ -82,7 +80,6 @@ cdef class Canonical:
     cdef uint64_t hash_c(self, int32_t* symmetry) noexcept nogil:
         cdef uint64_t hashes[WIDE]
         cdef uint64_t smallest
-        cdef Py_ssize_t i
         cdef int s, block
         symmetry[0] = 0
         if self.num_symmetries == 1:

@@ -16,7 +16,7 @@ TICTACTOE = games.make("tictactoe")
 
 
 class Turning(Game):
-    """No rules: several words a plane, scalars, and `num` shifts around a cylinder, a divisor of 12."""
+    """No rules: words, scalars, and `num` shifts around a cylinder, a divisor of 12."""
 
     def __init__(self, num: int) -> None:
         self.shifts = range(0, 12, 12 // num)
