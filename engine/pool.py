@@ -53,7 +53,8 @@ class PoolConfig:
     """Spinning pays only where a core is free for it."""
     server_spin_us: float = 0.0
     cache_mb: float = 64.0
-    """Megabytes of the evaluation cache that all workers share; 0: none."""
+    """Megabytes of the evaluation cache that all workers share; 0: none, and identical positions
+    in flight are all evaluated."""
     canonical: bool = True
     """Ask about a position's canonical image, so that mirror images share one answer; False asks
     about positions as they are, to measure what that is worth. Games with one symmetry are asked

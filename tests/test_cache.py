@@ -174,6 +174,28 @@ def test_mirror_images_are_asked_about_as_one() -> None:
     assert any(mirrored(packed) in asked for packed in asked if mirrored(packed) != packed)
 
 
+@pytest.mark.parametrize("cache_mb", [0.0, 4.0])
+def test_mirror_images_are_searched_as_mirror_images(cache_mb: float) -> None:
+    search = SearchConfig(num_simulations=60, dirichlet_fraction=0.0)
+    _, spec = opinions()
+    config = PoolConfig(serial=True, games_per_worker=1, cache_mb=cache_mb)
+    # A full column on the left, or on the right.
+    with Pool(
+        GAME, [PlayerSpec(search=search)], [spec], config, game_limit=2, plies_per_game=1,
+        openings=[[0] * 6, [6] * 6],
+    ) as pool:  # fmt: skip
+        found = play(pool)
+        hits = pool.counters()["worker-0"]["cache_hits"]
+    visits = [
+        dict(zip(r.policy_actions.tolist(), r.policy_visits.tolist(), strict=True))
+        for r in (found[0], found[1])
+    ]
+    assert visits[1] == {6 - action: num for action, num in visits[0].items()}
+    assert len(set(visits[0].values())) > 2
+    assert found[0].root_values[-1] == found[1].root_values[-1]
+    assert (hits > 50) == (cache_mb > 0)
+
+
 @pytest.mark.parametrize("leaves", [1, 4])
 def test_every_leaf_is_a_hit_or_shares_a_row_or_fills_one(leaves: int) -> None:
     _, _, counters = played(leaves=leaves)

@@ -182,7 +182,8 @@ class SelfplayConfig:
     queue_delay_us: int = 0
     """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
     cache_mb: float = 64.0
-    """Megabytes of the evaluation cache that the workers share; 0: none."""
+    """Megabytes of the evaluation cache that the workers share, >= 0; 0: none, and identical
+    positions in flight are all evaluated."""
     opening_plies: int = 0
     """Each game starts with random plies that are not learned from, up to so many, >= 0: without
     them, games of a network that knows what it wants are much alike."""
