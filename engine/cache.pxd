@@ -1,10 +1,15 @@
 # The shared evaluation cache: network answers by position, in the pool's segment.
 #
-#    entry:  check | policy logits [A] | win, draw, loss logits [3]
+#    bucket:  check, one a way | answer, one a way
+#    answer:  policy logits [A] | win, draw, loss logits [3]
+#    check:   checksum of key and answer (40 bits) | tag of the key (16) | generation (8)
 #
-# Any worker reads and writes any entry at any time, without locks. `check` is the key mixed with
-# a checksum of the answer, so an entry that two writers tore, or that is half written, does not
-# match its key and reads as a miss. Nothing is ever wrong, only absent.
+# Any worker reads and writes any entry at any time, without locks. An answer that two writers
+# tore, or that is half written, does not match its checksum and reads as a miss. Nothing is ever
+# wrong, only absent.
+#
+# The tags of a bucket share a cache line or two, so that a miss seldom reads an answer. A new
+# answer takes the place of an empty entry or one of other weights, if the bucket has any.
 
 from libc.stdint cimport uint64_t
 
@@ -13,18 +18,20 @@ from games.base cimport mix64
 
 cdef class Cache:
     cdef readonly Segment segment
-    cdef readonly uint64_t num_entries     # a power of two, 0: no cache
+    cdef readonly uint64_t num_entries     # 0: no cache
+    cdef uint64_t num_buckets
     cdef Py_ssize_t num_actions
     cdef Py_ssize_t words                  # 64-bit words of an answer
-    cdef Py_ssize_t entry_words            # of an entry
-    cdef uint64_t* entries                 # [num_entries, entry_words], shared
+    cdef Py_ssize_t bucket_words
+    cdef uint64_t* buckets                 # [num_buckets, bucket_words], shared
     cdef uint64_t* answer                  # [words] scratch; what `find` found
     cdef float* policy_logits              # [A] of `answer`
     cdef float* wdl_logits                 # [3] of `answer`
 
     cdef bint find(self, uint64_t key) noexcept nogil
-    cdef void store(self, uint64_t key, const float* policy_logits,
+    cdef void store(self, uint64_t key, uint64_t generation, const float* policy_logits,
                     const float* wdl_logits) noexcept nogil
+    cdef uint64_t* _bucket(self, uint64_t key) noexcept nogil
     cdef uint64_t _check(self, uint64_t key) noexcept nogil
 
 

@@ -1,9 +1,8 @@
 """Loops over the evaluation cache without the GIL: what it costs, and whether it is right.
 
-Every answer is computed from its key, so that one read back can be checked word by word. An entry
-has two possible owners, keys that share its place; in a duel two processes store one each, and
-whatever mixes both answers was torn. A torn entry must read as a miss: `wrong` counts those that
-did not.
+Every answer is computed, so that one read back can be checked word by word. In a duel two
+processes store answers of their own under the same keys, and whatever mixes both was torn. A torn
+answer must read as a miss: `wrong` counts those that did not.
 """
 
 from libc.stdint cimport UINT32_MAX, int64_t, uint64_t
@@ -24,20 +23,18 @@ class Duel(NamedTuple):
     elapsed_ns: int
     lookups: int
     hits: int
-    torn: int        # lookups that met a torn entry and knew it for a miss
-    wrong: int       # lookups that were given an answer of another key: must be 0
+    torn: int        # lookups of a key that is there and yet was not found whole
+    wrong: int       # lookups that were given neither process's answer: must be 0
 
 
-cdef inline uint64_t _key(Cache cache, uint64_t place, uint64_t owner) noexcept nogil:
-    """A key of entry `place`; each owner has one."""
-    cdef uint64_t mask = cache.num_entries - 1
-    return (mix64(2 * place + owner + 1) & ~mask) | (place & mask)
+cdef inline uint64_t _key(uint64_t place, uint64_t owner) noexcept nogil:
+    return mix64(2 * place + owner + 1)
 
 
-cdef inline void _answer(Cache cache, uint64_t key, uint64_t* words) noexcept nogil:
+cdef inline void _answer(Cache cache, uint64_t start, uint64_t* words) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(cache.words):
-        words[i] = mix64(key + i)
+        words[i] = mix64(start + i)
     if (cache.num_actions + 3) % 2:
         # The last word's upper half is no part of an answer.
         words[cache.words - 1] &= <uint64_t>UINT32_MAX
@@ -52,9 +49,10 @@ cdef inline bint _holds(Cache cache, const uint64_t* words) noexcept nogil:
     return True
 
 
-cdef inline void _store(Cache cache, uint64_t key, uint64_t* words) noexcept nogil:
-    _answer(cache, key, words)
-    cache.store(key, <float*>words, <float*>words + cache.num_actions)
+cdef inline void _store(Cache cache, uint64_t key, uint64_t start,
+                        uint64_t* words) noexcept nogil:
+    _answer(cache, start, words)
+    cache.store(key, 0, <float*>words, <float*>words + cache.num_actions)
 
 
 cdef enum:
@@ -62,7 +60,9 @@ cdef enum:
 
 
 def cache_loop(Segment segment not None, str what not None, uint64_t count, uint64_t owner=0):
-    """Do one thing to `count` entries in a random order; return (nanoseconds, entries found).
+    """Do one thing `count` times, far apart; return (nanoseconds, answers found).
+
+    The keys are as many as an eighth of the entries: the first few buckets that overflow lose one.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def cache_loop(Segment segment not None, str what not None, uint64_t count, uint
     """
     cdef Cache cache = _cache_of(segment)
     cdef uint64_t words[MAX_WORDS]
-    cdef uint64_t i, place, found = 0
+    cdef uint64_t i, key, found = 0
     cdef int64_t start
     cdef bint storing = what == "store"
     if not storing and what != "find":
@@ -89,12 +89,11 @@ def cache_loop(Segment segment not None, str what not None, uint64_t count, uint
     with nogil:
         start = now_ns()
         for i in range(count):
-            # An odd factor visits every entry once before any twice, far from the last one.
-            place = (i * <uint64_t>0x9e3779b97f4a7c15) & (cache.num_entries - 1)
+            key = _key(i % (cache.num_entries // 8), owner)
             if storing:
-                _store(cache, _key(cache, place, owner), words)
+                _store(cache, key, key, words)
             else:
-                found += cache.find(_key(cache, place, owner))
+                found += cache.find(key)
         start = now_ns() - start
     return start, found
 
@@ -124,27 +123,28 @@ def cache_duel(Segment segment not None, uint64_t owner, uint64_t count, uint64_
     cdef uint64_t words[MAX_WORDS]
     cdef uint64_t i, place, key, lookups = 0, hits = 0, torn = 0, wrong = 0
     cdef int64_t start
-    if owner > 1 or not 1 <= num_places <= cache.num_entries or store_every < 1:
-        raise ValueError("owner must be 0 or 1, num_places in [1, entries] and store_every >= 1, "
+    if owner > 1 or not 1 <= num_places <= cache.num_entries // 8 or store_every < 1:
+        raise ValueError("owner must be 0 or 1, num_places in [1, entries / 8] and store_every >= 1, "
                          f"got {owner}, {num_places} and {store_every}")
     with nogil:
+        for i in range(num_places):
+            _store(cache, _key(i, 0), 2 * i + owner, words)
         start = now_ns()
         for i in range(count):
             place = mix64(2 * i + owner) % num_places
-            key = _key(cache, place, owner)
+            key = _key(place, 0)
             if i % store_every == 0:
-                _store(cache, key, words)
+                _store(cache, key, 2 * place + owner, words)
                 continue
             lookups += 1
-            if cache.find(key):
-                hits += 1
-                _answer(cache, key, words)
+            if not cache.find(key):
+                torn += 1
+                continue
+            hits += 1
+            _answer(cache, 2 * place, words)
+            if not _holds(cache, words):
+                _answer(cache, 2 * place + 1, words)
                 wrong += not _holds(cache, words)
-            elif cache.entries[place * cache.entry_words] != 0:
-                _answer(cache, key, words)
-                if not _holds(cache, words):
-                    _answer(cache, _key(cache, place, owner ^ 1), words)
-                    torn += not _holds(cache, words)
         start = now_ns() - start
     return Duel(start, lookups, hits, torn, wrong)
 

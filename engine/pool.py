@@ -26,7 +26,7 @@ from engine.journal import Journal
 from engine.player import PlayerSpec
 from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
-from engine.segment import Segment, SegmentSpec, cache_entry_bytes
+from engine.segment import Segment, SegmentSpec, cache_entries
 from engine.server import Server, server_main
 from engine.tuning import RING_S, Settings, seconds_per_simulation, settings
 from engine.worker import Worker
@@ -58,7 +58,12 @@ class PoolConfig:
     """Spinning pays only where a core is free for it."""
     server_spin_us: float = 0.0
     cache_mb: float = 64.0
-    """Megabytes of the evaluation cache that all workers share; 0: none."""
+    """Megabytes of the evaluation cache that all workers share; 0: none, and identical positions
+    in flight are all evaluated."""
+    canonical: bool = True
+    """Ask about a position's canonical image, so that mirror images share one answer; False asks
+    about positions as they are, to measure what that is worth. Games with one symmetry are asked
+    the same either way."""
     memory_mb: float = 0.0
     """Megabytes (1e6 bytes) of all workers' search trees together. Every tree gets the same share,
     and so does the spare arena that a worker's games share where subtrees are kept. A search that
@@ -94,6 +99,7 @@ def segment_spec(
 ) -> SegmentSpec:
     """The layout that these games need."""
     leaves = max(player.search.leaves_in_flight for player in players)
+    # A worker has each half's tickets twice: those in flight and those that it read last.
     slots = 1
     while slots < 2 * config.games_per_worker * leaves:
         slots *= 2
@@ -108,17 +114,12 @@ def segment_spec(
         journals_per_worker=config.games_per_worker + max(16, config.games_per_worker // 2),
         max_plies=game.max_game_length,
         journal_entries=game.max_game_length * entries,
-        cache_entries=_cache_entries(game, players, config),
+        # A cache is of use only where a network answers.
+        cache_entries=cache_entries(config.cache_mb, game.num_actions)
+        if any(player.kind == "network" for player in players)
+        else 0,
         servers_per_model=servers_per_model,
     )
-
-
-def _cache_entries(game: Game, players: Sequence[PlayerSpec], config: PoolConfig) -> int:
-    """The power of two that fits the budget; none where no network answers."""
-    fitting = int(config.cache_mb * 1e6) // cache_entry_bytes(game.num_actions)
-    if fitting < 2 or all(player.kind != "network" for player in players):
-        return 0
-    return 1 << (fitting.bit_length() - 1)
 
 
 def _visited_edges(search: SearchConfig, game: Game) -> int:
@@ -319,6 +320,7 @@ class Pool:
             "openings": self.openings,
             "plies_per_game": self.plies_per_game,
             "memory_mb": self.config.memory_mb / self.config.workers,
+            "canonical": self.config.canonical,
         }
 
     def streams(self, model: int) -> int:
@@ -473,7 +475,9 @@ class Pool:
         return self.segment.next_game >= self.segment.game_limit
 
     def _pump(self) -> None:
-        """Serial mode: every worker's halves and every server in turn, once."""
+        """Serial mode: every worker's halves and every server in turn, once; nothing in a pause."""
+        if self.segment.is_paused(0):
+            return
         for group in (0, 1):
             for worker in self._serial_workers:
                 worker.step(group, False)

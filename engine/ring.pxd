@@ -31,6 +31,7 @@ cdef class Ring:
     cdef model_t* model
     cdef control_t* pool
     cdef uint64_t filled                   # worker: next ticket to fill
+    cdef uint64_t waited                   # worker: tickets below this it has waited for
     cdef int64_t spin_ns                   # how long to spin before sleeping
     cdef Py_ssize_t observation_bytes
     cdef Py_ssize_t num_actions

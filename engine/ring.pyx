@@ -88,6 +88,7 @@ cdef class Ring:
             <float*>(segment.base + <Py_ssize_t>at["policy_logits"]) + first * self.num_actions)
         self.wdl_logits = <float*>(segment.base + <Py_ssize_t>at["wdl_logits"]) + first * 3
         self.filled = load64(&self.control.published)
+        self.waited = load64(&self.control.released)
 
     def columns(self):
         """The ring's columns as one `Run` of all slots: numpy views of the segment."""

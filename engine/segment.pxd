@@ -11,6 +11,7 @@ cdef enum:
     LINE = 64
     MODEL_PATH_BYTES = 1024
     MODEL_ABOUT_BYTES = 512
+    CACHE_WAYS = 4           # entries of a bucket of the evaluation cache, a power of two
 
 cdef enum:                   # rows of process_t.counters; each process writes its own
     COUNT_SIMULATIONS = 0    # worker: finished simulations
@@ -25,6 +26,7 @@ cdef enum:                   # rows of process_t.counters; each process writes i
     COUNT_QUEUE_NS = 9       # server: sum over batches of the oldest row's wait
     COUNT_CACHE_LOOKUPS = 10 # worker: leaves looked up in the cache
     COUNT_CACHE_HITS = 11    # worker: leaves that it answered
+    COUNT_SHARED = 12        # worker: leaves that share the row of one in flight
     NUM_COUNTERS = 16
 
 cdef struct control_t:

@@ -26,7 +26,7 @@ HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
     "simulations", "evaluations", "games", "plies", "wait_ns", "full_stops", "batches",
-    "busy_ns", "padded_rows", "queue_ns", "cache_lookups", "cache_hits",
+    "busy_ns", "padded_rows", "queue_ns", "cache_lookups", "cache_hits", "shared",
 )
 
 
@@ -42,7 +42,7 @@ class SegmentSpec:
     journals_per_worker: int
     max_plies: int              # of the longest game
     journal_entries: int        # (action, visits) pairs that a game's journal can hold
-    cache_entries: int = 0      # of the evaluation cache, a power of two; 0: none
+    cache_entries: int = 0      # of the evaluation cache, whole buckets; 0: none
     servers_per_model: int = 1  # inference processes that share a model's workers
 
     @property
@@ -90,6 +90,11 @@ def journal_layout(spec):
 def cache_entry_bytes(num_actions):
     """Bytes of an entry of the evaluation cache: see cache.pxd."""
     return 8 * (1 + (num_actions + 3 + 1) // 2)
+
+
+def cache_entries(megabytes, num_actions):
+    """Entries of an evaluation cache of so many megabytes, in whole buckets."""
+    return CACHE_WAYS * (int(megabytes * 1e6) // (CACHE_WAYS * cache_entry_bytes(num_actions)))
 
 
 def layout(spec):
@@ -144,8 +149,9 @@ cdef class Segment:
         slots = spec.num_slots
         if slots < 1 or slots & (slots - 1):
             raise ValueError(f"num_slots must be a power of two, got {slots}")
-        if spec.cache_entries & (spec.cache_entries - 1):
-            raise ValueError(f"cache_entries must be a power of two, got {spec.cache_entries}")
+        if spec.cache_entries % CACHE_WAYS:
+            raise ValueError(
+                f"cache_entries must be a multiple of {CACHE_WAYS}, got {spec.cache_entries}")
         self.spec = spec
         self.offsets, size = layout(spec)
         self.journal_bytes = journal_layout(spec)[1]

@@ -6,8 +6,18 @@ import numpy.typing as npt
 from engine.cache import Cache
 from engine.ring import Ring
 from engine.segment import Segment
+from engine.symmetry import Canonical
 
-__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw", "softmax_exp"]
+__all__ = [
+    "WorkerSide",
+    "best_first",
+    "cache_find",
+    "cache_store",
+    "canonical_image",
+    "draw",
+    "softmax_exp",
+    "turned_back",
+]
 
 def draw(
     kind: str,
@@ -34,6 +44,13 @@ def cache_store(
 def cache_find(
     cache: Cache, position: int, *, model: int = 0, generation: int = 0
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None: ...
+
+def canonical_image(
+    canonical: Canonical, observation: npt.NDArray[np.uint8]
+) -> tuple[int, int, npt.NDArray[np.uint8]]: ...
+def turned_back(
+    canonical: Canonical, policy_logits: npt.NDArray[np.float32], symmetry: int
+) -> npt.NDArray[np.float32]: ...
 
 class WorkerSide:
     def __init__(

@@ -4,7 +4,7 @@ Random streams, one side of a ring step by step, the cache, and the order of a n
 is checked here that the functions do not check themselves.
 """
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcpy
 
 import numpy as np
@@ -14,9 +14,13 @@ from engine.ring cimport Ring
 from engine.rng cimport next_below, next_gamma, next_normal, next_uniform, next_word, rng_for, rng_t
 from engine.segment cimport Segment
 from engine.softmax cimport exp_below_zero
+from engine.symmetry cimport Canonical
 from engine.tree cimport NODE_WAITING, Tree, tree_add_node, tree_best_first
 
-__all__ = ["WorkerSide", "best_first", "cache_find", "cache_store", "draw", "softmax_exp"]
+__all__ = [
+    "WorkerSide", "best_first", "cache_find", "cache_store", "canonical_image", "draw",
+    "softmax_exp", "turned_back",
+]
 
 
 def draw(str kind not None, int count, *, uint64_t seed=0, uint64_t game=0, uint64_t ply=0,
@@ -70,7 +74,8 @@ def best_first(list priors not None, list actions not None, int num_visited):
 def cache_store(Cache cache not None, uint64_t position, float[::1] policy_logits not None,
                 float[::1] wdl_logits not None, *, uint64_t model=0, uint64_t generation=0):
     """Keep an answer for the position of that hash."""
-    cache.store(cache_key(position, model, generation), &policy_logits[0], &wdl_logits[0])
+    cache.store(cache_key(position, model, generation), generation,
+                &policy_logits[0], &wdl_logits[0])
 
 
 def cache_find(Cache cache not None, uint64_t position, *, uint64_t model=0,
@@ -85,6 +90,25 @@ def cache_find(Cache cache not None, uint64_t position, *, uint64_t model=0,
     memcpy(&policy_view[0], cache.policy_logits, cache.num_actions * sizeof(float))
     memcpy(&wdl_view[0], cache.wdl_logits, 3 * sizeof(float))
     return policy, wdl
+
+
+def canonical_image(Canonical canonical not None, const uint8_t[::1] observation not None):
+    """(hash, symmetry, image [observation_bytes]) of a packed observation."""
+    cdef int32_t symmetry
+    image = np.empty(canonical.game.observation_bytes, np.uint8)
+    cdef uint8_t[::1] view = image
+    memcpy(canonical.observation, &observation[0], canonical.game.observation_bytes)
+    found = canonical.hash_c(&symmetry)
+    canonical.image_c(symmetry, &view[0])
+    return found, symmetry, image
+
+
+def turned_back(Canonical canonical not None, const float[::1] policy_logits not None,
+                int32_t symmetry):
+    """The logits [A] of the position whose image of that symmetry has `policy_logits`."""
+    cdef Py_ssize_t num = canonical.game.num_actions
+    cdef const float* found = canonical.turned_back(&policy_logits[0], symmetry)
+    return np.array([found[i] for i in range(num)], np.float32)
 
 
 cdef class WorkerSide:

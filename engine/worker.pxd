@@ -4,21 +4,37 @@
 #                 for each of its games:  scatter ─▶ gather ─▶ fill a slot
 #                                            └─ search done: move, journal, next game
 #                 publish once
+#
+# A leaf may wait for a ticket that a leaf of its own half or of the other waits for as well. The
+# halves take turns, so that it is answered by then, and a half's tickets are released one turn
+# after they were read, when nobody can want them any more:
+#
+#   tickets:   other half's last turn │ own last turn │ other half's turn │ own new turn
+#   in step:   released at the end    │ read now      │ in flight         │ being filled
+#                                                     └── `waited`: shared from here on
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from engine.cache cimport Cache
+from engine.inflight cimport InFlight
 from engine.journal cimport Journal
 from engine.ring cimport Ring
 from engine.rng cimport rng_t
 from engine.search cimport LocalEvaluator, Search
 from engine.segment cimport Segment, control_t, process_t
+from engine.symmetry cimport Canonical
 from games.base cimport Game, action_t
 
 cdef enum player_kind_t:
     PLAYER_NETWORK = 0
     PLAYER_LOCAL = 1
     PLAYER_RANDOM = 2
+
+cdef struct leaf_t:          # a leaf in flight
+    uint64_t ticket          # whose answer it waits for; another leaf may wait for the same
+    uint64_t key             # of the cache
+    int32_t index            # of Search.gather
+    int32_t symmetry         # the image that the ticket asks about
 
 cdef class Player:
     cdef player_kind_t kind
@@ -46,9 +62,7 @@ cdef class GameSlot:
     cdef Search second                     # of player 1; the same object in self-play
     cdef bint swapped                      # seat 0 is taken by player 1
     cdef int32_t in_flight                 # leaves that wait for an answer
-    cdef uint64_t* tickets                 # [leaves_in_flight]
-    cdef int32_t* indices                  # [leaves_in_flight] of Search.gather
-    cdef uint64_t* keys                    # [leaves_in_flight] of the cache
+    cdef leaf_t* leaves                    # [leaves_in_flight]
     cdef uint64_t generation               # of the weights when the leaves were handed over
 
 cdef class Worker:
@@ -69,9 +83,11 @@ cdef class Worker:
     cdef int next_journal
     cdef list openings                     # list of action lists; game n uses n // 2 of them
     cdef int plies_per_game                # searched plies; 0: to the end
+    cdef Canonical canonical
     cdef Cache cache
+    cdef InFlight in_flight
     cdef list rings                        # all rings of network players
-    cdef uint64_t group_first[2][2]        # [group, ring] tickets of the group in flight
+    cdef uint64_t group_first[2][2]        # [group, ring] tickets that the group filled last
     cdef uint64_t group_end[2][2]
     cdef action_t* actions                 # [max_legal_actions] scratch
 
@@ -83,6 +99,8 @@ cdef class Worker:
     cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef uint64_t _generation(self, Player player) noexcept nogil
     cdef int _advance(self, GameSlot slot) except -1 nogil
+    cdef int _answer(self, Search search, const leaf_t* leaf, const float* policy_logits,
+                     const float* wdl_logits) except -1 nogil
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef void _count(self, Search search) noexcept nogil
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil

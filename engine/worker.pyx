@@ -4,12 +4,13 @@ A worker process runs `Worker.run`; serial mode calls `Worker.step`. Neither imp
 """
 
 from libc.math cimport pow
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
 from engine.atomic cimport load64, now_ns, prefetch, store32
 from engine.cache cimport Cache, cache_key
+from engine.inflight cimport InFlight
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
 from engine.ring cimport Ring
@@ -31,10 +32,12 @@ from engine.segment cimport (
     COUNT_FULL_STOPS,
     COUNT_GAMES,
     COUNT_PLIES,
+    COUNT_SHARED,
     COUNT_SIMULATIONS,
     COUNT_WAIT_NS,
     Segment,
 )
+from engine.symmetry cimport Canonical
 from engine.tree cimport ROOT, edge_t, tree_t
 from games.base cimport Game, action_t
 
@@ -74,11 +77,9 @@ cdef class GameSlot:
     """One of a worker's games."""
 
     def __cinit__(self, Worker worker, int leaves, GameSlot template=None):
-        self.tickets = <uint64_t*>malloc(leaves * sizeof(uint64_t))
-        self.indices = <int32_t*>malloc(leaves * sizeof(int32_t))
-        self.keys = <uint64_t*>malloc(leaves * sizeof(uint64_t))
-        if self.tickets == NULL or self.indices == NULL or self.keys == NULL:
-            raise MemoryError(f"no memory for {leaves} tickets")
+        self.leaves = <leaf_t*>malloc(leaves * sizeof(leaf_t))
+        if self.leaves == NULL:
+            raise MemoryError(f"no memory for {leaves} leaves")
         self.first = _search(worker, worker.first, None if template is None else template.first)
         self.second = self.first
         if worker.is_match:
@@ -86,9 +87,7 @@ cdef class GameSlot:
                                   None if template is None else template.second)
 
     def __dealloc__(self):
-        free(self.tickets)
-        free(self.indices)
-        free(self.keys)
+        free(self.leaves)
 
 
 cdef Search _search(Worker worker, Player player, Search spare):
@@ -129,11 +128,13 @@ cdef class Worker:
         Microseconds to spin for an answer before sleeping.
     memory_mb
         Megabytes of all search trees together, each tree's share equal; 0: the configs say.
+    canonical
+        Ask about the canonical image of a position: see symmetry.pxd.
     """
 
     def __init__(self, Segment segment not None, int index, Game game not None, players, int games,
                  uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0,
-                 double memory_mb=0):
+                 double memory_mb=0, bint canonical=True):
         if len(players) not in (1, 2) or not all(isinstance(p, PlayerSpec) for p in players):
             raise ValueError(f"players must be one or two PlayerSpecs, got {players!r}")
         self.segment = segment
@@ -147,6 +148,7 @@ cdef class Worker:
         ready = [Player(p, segment, index, game, seed, spin_us) for p in players]
         self.first, self.second = ready[0], ready[len(ready) - 1]
         self.rings = [(<Player>p).ring for p in ready if (<Player>p).kind == PLAYER_NETWORK]
+        self.canonical = Canonical(game, canonical)
         self.cache = Cache(segment)
         self.openings = [list(opening) for opening in openings]
         self.plies_per_game = plies_per_game
@@ -154,6 +156,7 @@ cdef class Worker:
         self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
         self.arena_bytes = _arena_bytes(memory_mb, players, games)
         leaves = max(p.search.leaves_in_flight for p in players)
+        self.in_flight = InFlight(games * leaves)
         self.slots = []
         for _ in range(games):
             self.slots.append(GameSlot(self, leaves, self.slots[0] if self.slots else None))
@@ -176,9 +179,14 @@ cdef class Worker:
         """Play until the segment says stop."""
         cdef int group = 0, leaves, idle = 0
         while not load32(&self.control.stop):
-            leaves = self.step(group, True)
-            group ^= 1
-            idle = 0 if leaves > 0 else idle + 1
+            # What the cache answers needs no server, but a pause is for everybody.
+            if not load32(&self.segment.model(0).paused):
+                leaves = self.step(group, True)
+                group ^= 1
+                idle = 0 if leaves > 0 else idle + 1
+            else:
+                self.segment.beat(self.index)
+                idle = 2
             if idle >= 2:
                 # Nothing to play: all games are handed out, or the parent is behind.
                 with nogil:
@@ -187,7 +195,8 @@ cdef class Worker:
     def step(self, int group, bint wait=True):
         """One round of one half of the games; returns how many leaves are now in flight.
 
-        Without `wait`, returns -1 and does nothing if an answer is outstanding.
+        The halves must take turns. Without `wait`, returns -1 and does nothing if an answer is
+        outstanding.
         """
         cdef int start = 0 if group == 0 else (self.num_slots + 1) // 2
         cdef int end = (self.num_slots + 1) // 2 if group == 0 else self.num_slots
@@ -204,7 +213,7 @@ cdef class Worker:
                 leaves += self._play(<GameSlot>self.slot_pointers[i])
         for i in range(len(self.rings)):
             ring = self.rings[i]
-            ring.release(self.group_end[group][i])
+            ring.release(self.group_first[group][i])
             self.group_first[group][i] = ring.control.published
             self.group_end[group][i] = ring.filled
             self.process.counters[COUNT_EVALUATIONS] += ring.filled - ring.control.published
@@ -212,9 +221,9 @@ cdef class Worker:
         return leaves
 
     cdef bint _wait(self, int group, int index, bint wait) except -1:
-        """Wait until all answers of the group's tickets in a ring are there."""
+        """Wait until the answers to the group's tickets, and to all before them, are there."""
         cdef Ring ring = self.rings[index]
-        cdef uint64_t ticket = self.group_first[group][index], end = self.group_end[group][index]
+        cdef uint64_t ticket = ring.waited, end = self.group_end[group][index]
         cdef int64_t start = now_ns()
         while True:
             with nogil:
@@ -225,6 +234,7 @@ cdef class Worker:
             if not wait or load32(&self.control.stop):
                 return False
             self.segment.beat(self.index)
+        ring.waited = end
         self.process.counters[COUNT_WAIT_NS] += now_ns() - start
         return True
 
@@ -253,9 +263,9 @@ cdef class Worker:
     cdef void _prefetch_of(self, GameSlot slot, Search search, Player player) noexcept nogil:
         cdef int32_t k
         for k in range(slot.in_flight):
-            prefetch(player.ring.policy(slot.tickets[k]))
-            prefetch(player.ring.wdl(slot.tickets[k]))
-            search.prefetch_leaf(slot.indices[k])
+            prefetch(player.ring.policy(slot.leaves[k].ticket))
+            prefetch(player.ring.wdl(slot.leaves[k].ticket))
+            search.prefetch_leaf(slot.leaves[k].index)
 
     cdef int _scatter(self, GameSlot slot) except -1 nogil:
         """Step 3 of every leaf in flight: from the slots back to the tree, and into the cache."""
@@ -265,18 +275,27 @@ cdef class Worker:
 
     cdef int _scatter_to(self, GameSlot slot, Search search, Player player) except -1 nogil:
         cdef uint64_t generation = self._generation(player)
+        cdef const leaf_t* leaf
+        cdef const float* policy_logits
+        cdef const float* wdl_logits
         cdef int32_t k
-        cdef float* policy_logits
-        cdef float* wdl_logits
         for k in range(slot.in_flight):
-            policy_logits = player.ring.policy(slot.tickets[k])
-            wdl_logits = player.ring.wdl(slot.tickets[k])
-            search.scatter_logits(slot.indices[k], policy_logits, wdl_logits)
+            leaf = &slot.leaves[k]
+            assert player.ring.is_answered(leaf.ticket)
+            policy_logits = player.ring.policy(leaf.ticket)
+            wdl_logits = player.ring.wdl(leaf.ticket)
             if slot.generation == generation:
                 # Otherwise new weights came between question and answer: whose it is, is unknown.
-                self.cache.store(slot.keys[k], policy_logits, wdl_logits)
+                self.cache.store(leaf.key, generation, policy_logits, wdl_logits)
+            self._answer(search, leaf, policy_logits, wdl_logits)
         slot.in_flight = 0
         return 0
+
+    cdef int _answer(self, Search search, const leaf_t* leaf, const float* policy_logits,
+                     const float* wdl_logits) except -1 nogil:
+        """Hand the answer to a leaf's image to the leaf."""
+        return search.scatter_logits(
+            leaf.index, self.canonical.turned_back(policy_logits, leaf.symmetry), wdl_logits)
 
     cdef uint64_t _generation(self, Player player) noexcept nogil:
         """Of the weights that answer the player."""
@@ -302,8 +321,9 @@ cdef class Worker:
 
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil:
         """Search on; every leaf that needs the network goes into a slot of the ring."""
+        cdef leaf_t* leaf
         cdef int index
-        cdef uint64_t ticket, key
+        cdef uint64_t position
         if player.kind == PLAYER_RANDOM:
             return 0
         if player.kind == PLAYER_LOCAL:
@@ -313,22 +333,27 @@ cdef class Worker:
             index = search.gather()
             if index < 0:
                 return 0
-            key = 0
+            leaf = &slot.leaves[slot.in_flight]
+            leaf.index = index
+            search.state.observe_c(<uint8_t*>self.canonical.observation)
+            position = self.canonical.hash_c(&leaf.symmetry)
             if self.cache.num_entries:
-                # The device never sees a position that the cache knows.
-                key = cache_key(search.state.hash_c(), player.model, slot.generation)
+                # The device never sees a position that the cache knows or that is in flight.
+                leaf.key = cache_key(position, player.model, slot.generation)
                 self.process.counters[COUNT_CACHE_LOOKUPS] += 1
-                if self.cache.find(key):
+                if self.cache.find(leaf.key):
                     self.process.counters[COUNT_CACHE_HITS] += 1
-                    search.scatter_logits(
-                        index, self.cache.policy_logits, self.cache.wdl_logits)
+                    self._answer(search, leaf, self.cache.policy_logits, self.cache.wdl_logits)
                     continue
-            ticket = player.ring.filled
-            search.state.observe_c(player.ring.observation(ticket))
-            player.ring.filled = ticket + 1
-            slot.tickets[slot.in_flight] = ticket
-            slot.indices[slot.in_flight] = index
-            slot.keys[slot.in_flight] = key
+                if self.in_flight.find(leaf.key, player.ring.waited, &leaf.ticket):
+                    self.process.counters[COUNT_SHARED] += 1
+                    slot.in_flight += 1
+                    continue
+                self.in_flight.add(leaf.key, player.ring.filled)
+            assert player.ring.can_fill()
+            leaf.ticket = player.ring.filled
+            self.canonical.image_c(leaf.symmetry, player.ring.observation(leaf.ticket))
+            player.ring.filled += 1
             slot.in_flight += 1
 
     cdef void _count(self, Search search) noexcept nogil:
@@ -506,7 +531,6 @@ cdef class Worker:
         cdef int i
         for i in range(len(self.rings)):
             ring = self.rings[i]
-            self.group_first[0][i] = ring.control.released
             self.group_end[0][i] = ring.control.published
             if not self._wait(0, i, True):
                 return 0

@@ -1,11 +1,14 @@
 """Workers, servers and pools for tests, and comparison of what they record."""
 
+import zlib
 from collections.abc import Iterable, Sequence
+from typing import ClassVar
 
 import numpy as np
 
 from engine.backends.spec import EvaluatorSpec
 from engine.config import SearchConfig
+from engine.evaluator import Evaluator, Run
 from engine.journal import Journal
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig, segment_spec
@@ -94,6 +97,48 @@ def assert_legal(game: Game, record: GameRecord, *, finished: bool = True) -> No
         state.apply_action(int(action))
     assert state.is_terminal() == finished
     np.testing.assert_array_equal(record.returns, np.array(state.returns(), np.float32))
+
+
+class Opinionated:
+    """Logits that depend on every bit of the observation, and on nothing else."""
+
+    name = "opinionated"
+
+    def __init__(self) -> None:
+        self.asked: list[bytes] = []
+
+    def evaluate(self, runs: Sequence[Run]) -> None:
+        for run in runs:
+            for row, observation in enumerate(run.observations):
+                self.asked.append(observation.tobytes())
+                rng = np.random.default_rng(zlib.crc32(observation.tobytes()))
+                run.policy_logits[row] = rng.normal(size=run.policy_logits.shape[1])
+                run.wdl_logits[row] = rng.normal(size=3)
+
+    def load(self, path: str) -> None:
+        raise NotImplementedError
+
+
+class OpinionatedSpec(EvaluatorSpec):
+    """Servers in this process share one `Opinionated`, which is `evaluator`."""
+
+    evaluator: ClassVar[Opinionated]
+
+    def resolved(
+        self, game: Game, streams: int = 0, say: object = None
+    ) -> tuple[EvaluatorSpec, int, None]:
+        return self, streams or 1, None
+
+    def make_streams(
+        self, game: Game, max_batch: int, streams: int, memory: object = None
+    ) -> list[Evaluator]:
+        return [self.evaluator] * streams
+
+
+def opinions() -> tuple[Opinionated, EvaluatorSpec]:
+    """An evaluator that remembers what it was asked, and its description for a serial pool."""
+    OpinionatedSpec.evaluator = Opinionated()
+    return OpinionatedSpec.evaluator, OpinionatedSpec()
 
 
 class Table:

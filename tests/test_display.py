@@ -94,7 +94,7 @@ def test_screen_shows_what_matters_uncut(width: int) -> None:
 
 
 def test_panels_side_by_side_end_together() -> None:
-    for hits in (None, 0.31):
+    for hits in (math.nan, 0.31):
         lines = screen(dataclasses.replace(FULL, cache_hit_rate=hits), 80)
         assert sum("╯╰" in line for line in lines) == 1
     assert any("31%" in line for line in lines)
@@ -134,11 +134,12 @@ def test_lines_appear_now_and_then_and_for_news() -> None:
 
 def test_line_has_the_numbers_and_is_one_line() -> None:
     out = io.StringIO()
-    _Lines(Console(file=out, width=40)).update(dataclasses.replace(FULL, strength=(), restarts=2))
+    progress = dataclasses.replace(FULL, strength=(), restarts=2, cache_hit_rate=0.31)
+    _Lines(Console(file=out, width=40)).update(progress)
     assert out.getvalue() == (
         "6m 12s of 15m 00s | generation 18 | self-play | games 12873 | 31 games/s 61.2k sims/s "
-        "18.7k evals/s batch 238 | loss policy 1.056 value 0.622 (held out 1.156 0.717) | "
-        "restarts 2\n"
+        "18.7k evals/s batch 238 cache hits 31% | loss policy 1.056 value 0.622 "
+        "(held out 1.156 0.717) | restarts 2\n"
     )
 
 

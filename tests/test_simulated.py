@@ -10,9 +10,9 @@ import pytest
 from engine.backends import simulated
 from engine.backends.plan import Plan
 from engine.backends.simulated import ACCELERATORS, SimulatedEvaluator, Timing, network_timing
+from engine.backends.spec import EvaluatorSpec
 from engine.errors import ConfigError
 from engine.evaluator import Run
-from engine.server import EvaluatorSpec
 from games import make
 from trainer.bench import network_config
 from trainer.network import Network

@@ -1,31 +1,15 @@
 """The wrapper that averages over symmetries."""
 
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from playing import Opinionated
 
 import games
 from engine.backends.symmetric import SymmetricEvaluator
 from engine.evaluator import Run
 from games import Game, GameState
-
-
-class Opinionated:
-    """Logits that depend on every bit of the observation, and on nothing else."""
-
-    name = "opinionated"
-
-    def evaluate(self, runs: Sequence[Run]) -> None:
-        for run in runs:
-            for row, observation in enumerate(run.observations):
-                rng = np.random.default_rng(zlib.crc32(observation.tobytes()))
-                run.policy_logits[row] = rng.normal(size=run.policy_logits.shape[1])
-                run.wdl_logits[row] = rng.normal(size=3)
-
-    def load(self, path: str) -> None:
-        raise NotImplementedError
 
 
 def ask(game: Game, states: Sequence[GameState]) -> Run:

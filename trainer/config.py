@@ -197,7 +197,8 @@ class SelfplayConfig:
     queue_delay_us: int = 0
     """Longest time that positions may be held back for a fuller batch, in microseconds, >= 0."""
     cache_mb: float = 64.0
-    """Megabytes of the evaluation cache that the workers share; 0: none."""
+    """Megabytes of the evaluation cache that the workers share, >= 0; 0: none, and identical
+    positions in flight are all evaluated."""
     memory_mb: float = 0.0
     """Megabytes of all search trees together, each game's share equal, >= 0; a search that fills
     its share ends early and is counted. 0: what the simulations need."""

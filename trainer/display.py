@@ -150,6 +150,8 @@ def _line(progress: Progress) -> str:
             f"{count(progress.games_per_s)} games/s {count(progress.simulations_per_s)} sims/s "
             f"{count(progress.evaluations_per_s)} evals/s batch {count(progress.mean_batch)}"
         )
+        if math.isfinite(progress.cache_hit_rate):
+            parts[-1] += f" cache hits {progress.cache_hit_rate:.0%}"
     if progress.losses:
         last = progress.losses[-1]
         parts.append(f"loss policy {last.policy:.3f} value {last.value:.3f}")
@@ -229,7 +231,7 @@ def _speed(progress: Progress) -> RenderableType:
         ("batch", _batch(progress)),
         ("queue delay", _delay(progress.queue_delay_us)),
     ]
-    if progress.cache_hit_rate is not None:
+    if math.isfinite(progress.cache_hit_rate):
         rows.append(("cache hits", f"{progress.cache_hit_rate:.0%}"))
     if progress.backend:
         rows.append(("back end", progress.backend.partition(" (")[0]))
@@ -282,7 +284,7 @@ def _learning(progress: Progress, width: int, height: int) -> RenderableType:
     else:
         lines[height] = Text("the curves begin after the first training", "dim italic")
         lines[height].justify = "center"
-    if progress.cache_hit_rate is not None:
+    if math.isfinite(progress.cache_hit_rate):
         lines.insert(height, Text())  # as high as the panel beside it
     return Panel(Group(*lines), title=title, title_align="left", border_style="blue")
 

@@ -503,6 +503,10 @@ class Trainer:
         delta = {key: value - old.get(key, 0.0) for key, value in sums.items()}
         batches = max(delta.get("server.batches", 0.0), 1.0)
         rows = delta.get("server.evaluations", 0.0)
+        hits = delta.get("worker.cache_hits", 0.0) + delta.get("worker.shared", 0.0)
+        lookups = max(delta.get("worker.cache_lookups", 0.0), 1.0)
+        if pool.segment.spec.cache_entries == 0:
+            lookups = math.nan
         return {
             "games_per_s": delta["games"] / seconds,
             "positions_per_s": delta.get("worker.plies", 0.0) / seconds,
@@ -511,8 +515,7 @@ class Trainer:
             "mean_batch": rows / batches,
             "batch_fill": rows / max(delta.get("server.padded_rows", 0.0), 1.0),
             "queue_delay_us": delta.get("server.queue_ns", 0.0) / batches / 1e3,
-            "cache_hit_rate": delta.get("worker.cache_hits", 0.0)
-            / max(delta.get("worker.cache_lookups", 0.0), 1.0),
+            "cache_hit_rate": hits / lookups,
         }
 
     def _judge(self, pool: Pool, before: dict[str, dict[str, int]], began: float) -> None:

@@ -79,8 +79,9 @@ class Progress:
     """Rows of a mean batch."""
     queue_delay_us: float = math.nan
     """Mean wait of a request, in microseconds."""
-    cache_hit_rate: float | None = None
-    """Share of the lookups that the cache answered; None without a cache."""
+    cache_hit_rate: float = math.nan
+    """Share of the leaves that the cache answered, or the row of one in flight; without a cache
+    there is none."""
     backend: str = ""
     """What evaluates: ``openvino int8``."""
     verdict: str = ""
