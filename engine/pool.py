@@ -21,6 +21,7 @@ from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError, PoolError
 from engine.journal import Journal
+from engine.onlooker import publish, withdraw
 from engine.player import PlayerSpec
 from engine.process import Child, spawn
 from engine.records import GameRecord
@@ -58,6 +59,8 @@ class PoolConfig:
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
     """Folder for the children's stderr; None leaves it on the parent's."""
+    publish: str | None = None
+    """File that lets other processes look on while the pool runs; see `engine.onlooker`."""
 
     def __post_init__(self) -> None:
         if self.cache_mb < 0:
@@ -197,6 +200,9 @@ class Pool:
 
     def start(self) -> None:
         """Start every process; returns at once, `ready` tells when they answer."""
+        if self.config.publish is not None:
+            names = [self._name(i) for i in range(self.segment.spec.num_processes)]
+            publish(self.config.publish, self.segment, names, self.config.streams)
         if self.config.serial:
             for model, evaluator in enumerate(self.evaluators):
                 self._serial_servers.append(
@@ -301,6 +307,7 @@ class Pool:
                 )
             child.close()
             self.num_restarts += 1
+            self.segment.count_restart(process)
             self._start_child(process)
             events.append(f"{name} {reason}; it was restarted")
             log.warning("restart process=%s reason=%r", name, reason)
@@ -317,6 +324,8 @@ class Pool:
                 child.join()
             child.close()
         self._children.clear()
+        if self.config.publish is not None:
+            withdraw(self.config.publish)
 
     @property
     def pids(self) -> dict[str, int]:

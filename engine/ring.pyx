@@ -37,11 +37,22 @@ from engine.segment cimport (
     COUNT_PADDED_ROWS,
     COUNT_QUEUE_NS,
     COUNT_WAIT_NS,
+    DELAY_BUCKETS,
     Segment,
     ring_control_t,
 )
 
 from engine.evaluator import Run
+
+cdef inline int delay_bucket(int64_t delay_ns) noexcept nogil:
+    """Bit length of the microseconds: the bucket of `process_t.queue_delay`."""
+    cdef int64_t left = delay_ns // 1000
+    cdef int bucket = 0
+    while left > 0 and bucket < DELAY_BUCKETS - 1:
+        left >>= 1
+        bucket += 1
+    return bucket
+
 
 cdef enum:
     SPINS = 64          # looks between two readings of the clock
@@ -341,7 +352,9 @@ cdef class RingSet:
 
     def count_batch(self, int rows, int capacity, int64_t busy_ns, int64_t oldest_ns):
         """A batch was answered."""
+        cdef int process = self.segment.spec.num_workers + self.model_index
         cdef uint64_t* counters = self._counters()
+        self.segment.process(process).queue_delay[delay_bucket(oldest_ns)] += 1
         counters[COUNT_BATCHES] += 1
         counters[COUNT_EVALUATIONS] += rows
         counters[COUNT_PADDED_ROWS] += capacity

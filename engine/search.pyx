@@ -232,6 +232,7 @@ cdef class Search:
             if self.solver:
                 self._prove(row, depth)
 
+        # Step 2, ended: the leaf's edges.
         self.pending[row].leaf = node
         self.pending[row].depth = depth
         self.num_pending += 1

@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 cdef enum:
     LINE = 64
     MODEL_PATH_BYTES = 1024
+    DELAY_BUCKETS = 32       # of process_t.queue_delay
 
 cdef enum:                   # rows of process_t.counters; each process writes its own
     COUNT_SIMULATIONS = 0    # worker: finished simulations
@@ -52,8 +53,11 @@ cdef struct model_t:         # one evaluator's mailbox
 cdef struct process_t:
     int64_t heartbeat_ns     # now_ns() of its last sign of life
     uint64_t pid
-    uint64_t _pad0[6]
+    uint64_t num_restarts    # parent, between two lives of the process
+    uint64_t _pad0[5]
     uint64_t counters[NUM_COUNTERS]
+    uint64_t queue_delay[DELAY_BUCKETS]   # server: batches by their oldest row's wait; bucket b
+                                          # holds 2^(b-1) to 2^b microseconds, bucket 0 below 1
 
 cdef struct ring_control_t:
     uint64_t published       # worker: tickets handed over; ticket t lies in slot t % num_slots

@@ -464,6 +464,46 @@ def check_game(game: str, /, *, games: int = 50, seed: Seed = 0) -> int:
 # -- measuring --------------------------------------------------------------------------------
 
 
+@app.command
+def top(
+    run: Path,
+    /,
+    *,
+    interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, Parameter(negative=(), help="Look once and end.")] = False,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative=(), help="Print one JSON object a look.")
+    ] = False,
+) -> int:
+    """Look on at a live run: what each of its processes does, waits for and holds.
+
+    Example: ringzero top runs/connect4
+
+    Ends with the run, or with Ctrl-C; the run does not notice.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    """
+    from trainer.runs import RunFolder
+    from trainer.top import look, watch_run
+
+    folder = RunFolder(run)
+    try:
+        if not as_json:
+            watch_run(folder, _console(), interval, once)
+            return 0
+        for report in look(folder, interval):
+            _print_json(report)
+            sys.stdout.flush()
+            if once:
+                break
+    except KeyboardInterrupt:
+        pass  # the usual way to leave it
+    return 0
+
+
 @bench.command(name="tree")
 def bench_tree(
     *, game: str = "connect4", simulations: int = 800, seconds: float = 5.0, seed: Seed = 0,
