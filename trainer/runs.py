@@ -127,9 +127,10 @@ class RunFolder:
             raise StoreError(f"{self.path} holds no run (no config.toml)")
         lock = self.path / LOCK
         try:
-            process = psutil.Process(int(lock.read_text()))
-            if any(Path(file.path) == lock.resolve() for file in process.open_files()):
-                return process.pid
+            pid = int(lock.read_text())
+            files = psutil.Process(pid).open_files()
+            if any(Path(file.path) == lock.resolve() for file in files):
+                return pid
         except psutil.AccessDenied as error:
             raise StoreError(
                 f"{self.path} is trained by process {error.pid} of another user; look on as that "

@@ -137,7 +137,7 @@ def _cpu_s(pid: int) -> float:
         used = psutil.Process(pid).cpu_times()
     except psutil.Error:
         return math.nan
-    return used.user + used.system
+    return float(used.user + used.system)
 
 
 def _memory(pid: int) -> dict[str, float]:
