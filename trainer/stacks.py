@@ -69,7 +69,7 @@ _RULES: dict[str, dict[str, str]] = {
     "engine/backends/torch_layers.py": {"*": "forward"},
     "engine/backends/torch_backend.py": {
         "evaluate": "forward", "_unpack": "unpack", "load": "load", "_adopt": "load",
-        "_warm_up": "load", "has_fused": "load",
+        "_warm_up": "load",
     },
     "engine/backends/symmetric.py": {"*": "forward"},
     "engine/backends/uniform.py": {"*": "forward"},
