@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import signal
 import sys
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from running import ROOT, here, options, ringzero
+from running import ROOT, here, options, ringzero, start, wait_for
 
 from engine.errors import ConfigError, ProfileError
+from engine.onlooker import Onlooker
 from trainer import profile, stacks
+from trainer.cli import split_overrides
 from trainer.flames import flame_graph, speedscope
 from trainer.profile import cost_line, profile_command, summary, summary_table
 from trainer.stacks import PHASES, Frame, Stream, phase_of, phases, read_raw
@@ -135,7 +138,7 @@ def test_phases_add_up_to_the_samples_of_thread_process_and_recording() -> None:
 
 # -- pictures -------------------------------------------------------------------------------------
 
-NASTY = '<script>alert("1" & \'2\')</script>'
+NASTY = "<script>alert(\"1\" & '2')</script>"
 
 
 class _Page(HTMLParser):
@@ -279,16 +282,31 @@ def test_a_run_that_is_not_live_is_refused(tiny_run: Path, capsys) -> None:
     assert not (tiny_run / "profiles").exists()
 
 
-def test_options_of_the_command_are_left_to_it(recorder, tmp_path) -> None:
+def test_options_after_two_dashes_are_left_to_the_command() -> None:
+    args = ["profile", "--quiet", "--", "ringzero", "train", "--search.num_simulations", "8"]
+    assert split_overrides(args) == (args, {})
+
+
+@pytest.mark.slow
+def test_a_live_run_is_recorded_by_process(recorder, tmp_path) -> None:
     run = tmp_path / "run"
-    done = ringzero(
-        *("profile", "--quiet", "--out", tmp_path / "out", "--", "ringzero", "train"),
-        *("tictactoe", "--run", run, "--serial", "--quiet"),
-        *options(budget__max_generations=1),
-    )
-    if "needs the right to ptrace" in done.stderr:
-        pytest.skip(done.stderr)
-    assert done.returncode == 0 and done.stdout == "", done.stderr
-    report = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert "learn" in report["processes"][0]["phases"]
-    assert (run / "checkpoints").is_dir()
+    with start("train", "tictactoe", "--run", run, "--quiet", *options()) as process:
+        try:
+            wait_for((run / "pool.json").exists, 60, "the pool's file")
+            onlooker = Onlooker.open(run / "pool.json")
+            wait_for(lambda: onlooker.segment.ready(0), 60, "the inference process")
+            done = ringzero("profile", run, "--seconds", "2")
+            if "needs the right to ptrace" in done.stderr:
+                pytest.skip(done.stderr)
+            assert done.returncode == 0, done.stderr
+            assert process.poll() is None
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=60)
+    (folder,) = (run / "profiles").iterdir()
+    report = json.loads((folder / "summary.json").read_text())
+    found = {row["name"]: row for row in report["processes"]}
+    assert {"trainer", "worker-0", "inference-0"} <= set(found)
+    assert "wait" in found["worker-0"]["phases"]
+    assert found["inference-0"]["phases"].keys() & {"forward", "ring", "unpack"}
+    assert "inference-0" in (folder / "flame.html").read_text()

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,12 @@ from trainer.flames import flame_graph, speedscope
 from trainer.runs import RunFolder
 from trainer.stacks import PHASES, Stream, phases, read_raw
 
-__all__ = ["cost_line", "profile_command", "profile_run", "summary_table"]
+__all__ = ["Recorder", "cost_line", "profile_command", "profile_run", "summary_table"]
 
+# py-spy talks on the streams that its child would inherit. So a shell keeps ours as 8 and 9 while
+# py-spy's go into a log, and another one gives them to the command.
+_SPY_STREAMS = ["/bin/sh", "-c", 'exec 8>&1 9>&2 >"$0" 2>&1; exec "$@"']
+_OUR_STREAMS = ["/bin/sh", "-c", 'exec "$0" "$@" >&8 2>&9 8>&- 9>&-']
 POLL_S = 0.2
 STOP_S = 30.0  # that a command has to end by itself when its time is up
 PTRACE = (
@@ -60,9 +64,7 @@ def profile_run(
     _check(seconds, rate)
     _refuse_without_ptrace(pid)
     out = _folder(out, folder.profiles)
-    with _Recorder(
-        out, rate, ["--duration", str(max(1, round(seconds))), "--pid", str(pid)]
-    ) as spy:
+    with Recorder(out, rate, ["--duration", str(max(1, round(seconds))), "--pid", str(pid)]) as spy:
         spy.follow(lambda: pid)
     return _write(spy, out, str(folder.path), pid, "trainer")
 
@@ -100,17 +102,8 @@ def profile_command(
     if shutil.which(program[0]) is None:
         raise ConfigError(f"{program[0]!r} is neither the folder of a run nor a program")
     out = _folder(out, Path("profiles"))
-    # py-spy talks on the streams that its child would inherit: the child gets copies of ours.
-    copies = os.dup(output), os.dup(2)
-    for fd in copies:
-        os.set_inheritable(fd, True)
-    redirect = f'exec "$0" "$@" >&{copies[0]} 2>&{copies[1]} {copies[0]}>&- {copies[1]}>&-'
-    try:
-        with _Recorder(out, rate, ["--", "/bin/sh", "-c", redirect, *program], copies) as spy:
-            spy.follow(spy.first_child, seconds)
-    finally:
-        for fd in copies:
-            os.close(fd)
+    with Recorder(out, rate, ["--", *_OUR_STREAMS, *program], output) as spy:
+        spy.follow(spy.first_child, seconds)
     return _write(spy, out, " ".join(command), spy.root, Path(command[0]).name)
 
 
@@ -160,13 +153,14 @@ class _Seen:
 
 
 @dataclass
-class _Recorder:
+class Recorder:
     """A py-spy process; a context manager that never leaves it behind."""
 
     folder: Path
     rate: int
     target: list[str]
-    pass_fds: tuple[int, ...] = ()
+    output: int = 1
+    """Descriptor that a command gets as its stdout."""
     seen: dict[int, _Seen] = field(default_factory=dict)
     root: int = 0
     """Process at the head of those recorded."""
@@ -179,15 +173,18 @@ class _Recorder:
     def stacks(self) -> Path:
         return self.folder / "stacks.txt"
 
-    def __enter__(self) -> "_Recorder":
+    @property
+    def _log(self) -> Path:
+        return self.folder / "py-spy.log"
+
+    def __enter__(self) -> "Recorder":
         # Idle threads too, so that waiting counts; threads apart, so that phases add up.
         options = ["--native", "--idle", "--threads", "--subprocesses", "--format", "raw"]
         self.stacks.unlink(missing_ok=True)
-        self._log = open(self.folder / "py-spy.log", "w+")
         self._process = subprocess.Popen(
-            [_spy_path(), "record", *options, "--rate", str(self.rate), "--output",
-             str(self.stacks), *self.target],
-            stdout=self._log, stderr=subprocess.STDOUT, pass_fds=self.pass_fds,
+            [*_SPY_STREAMS, str(self._log), _spy_path(), "record", *options,
+             "--rate", str(self.rate), "--output", str(self.stacks), *self.target],
+            stdout=self.output,
             # A backtrace of py-spy's own would hide what it has to say.
             env={**os.environ, "RUST_BACKTRACE": "0", "RUST_LIB_BACKTRACE": "0"},
         )  # fmt: skip
@@ -197,19 +194,18 @@ class _Recorder:
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        self._log.seek(0)
-        self.messages = self._log.read()
-        self._log.close()
-        (self.folder / "py-spy.log").unlink()
+        if self._log.exists():
+            self.messages = self._log.read_text(errors="replace")
+            self._log.unlink()
 
     def first_child(self) -> int:
         """The command that py-spy has started, 0 before."""
         with contextlib.suppress(psutil.Error):
-            for child in psutil.Process(self._process.pid).children():
-                return child.pid
+            pids = [child.pid for child in psutil.Process(self._process.pid).children()]
+            return int(pids[0]) if pids else 0
         return 0
 
-    def follow(self, root: Any, stop_after_s: float | None = None) -> None:
+    def follow(self, root: Callable[[], int], stop_after_s: float | None = None) -> None:
         """Wait for py-spy's end, watching the processes below `root()` meanwhile.
 
         Ctrl-C ends the recording early, and what there is counts.
@@ -236,10 +232,15 @@ class _Recorder:
                     self._process.send_signal(signal.SIGINT)
         self.seconds = time.monotonic() - start
 
-    def _look(self) -> None:
+    def cpu_s(self) -> float:
+        """Processor time that py-spy has taken so far; 0 once it has ended."""
         with contextlib.suppress(psutil.Error):
             used = psutil.Process(self._process.pid).cpu_times()
-            self.cost_s = used.user + used.system
+            return float(used.user + used.system)
+        return 0.0
+
+    def _look(self) -> None:
+        self.cost_s = self.cpu_s() or self.cost_s
         if not self.root:
             return
         try:
@@ -277,7 +278,7 @@ class _Recorder:
 # -- telling ----------------------------------------------------------------------------------
 
 
-def _write(spy: _Recorder, out: Path, target: str, root: int, root_name: str) -> dict[str, Any]:
+def _write(spy: Recorder, out: Path, target: str, root: int, root_name: str) -> dict[str, Any]:
     """Everything derived from the recording, into `out`; returns the summary."""
     streams = spy.streams()
     names = _names(spy, streams, root, root_name)
@@ -307,7 +308,7 @@ def _write(spy: _Recorder, out: Path, target: str, root: int, root_name: str) ->
     return report
 
 
-def _names(spy: _Recorder, streams: Sequence[Stream], root: int, root_name: str) -> dict[int, str]:
+def _names(spy: Recorder, streams: Sequence[Stream], root: int, root_name: str) -> dict[int, str]:
     """A name of its own for every process."""
     names = {}
     for stream in streams:
