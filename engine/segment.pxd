@@ -56,8 +56,9 @@ cdef struct process_t:
     uint64_t num_restarts    # parent, between two lives of the process
     uint64_t _pad0[5]
     uint64_t counters[NUM_COUNTERS]
-    uint64_t queue_delay[DELAY_BUCKETS]   # server: batches by their oldest row's wait; bucket b
-                                          # holds 2^(b-1) to 2^b microseconds, bucket 0 below 1
+    # Server: batches by their oldest row's wait; bucket b holds those from 2^(b-1) up to 2^b
+    # microseconds, bucket 0 those below 1.
+    uint64_t queue_delay[DELAY_BUCKETS]
 
 cdef struct ring_control_t:
     uint64_t published       # worker: tickets handed over; ticket t lies in slot t % num_slots
