@@ -8,6 +8,7 @@
      +-- RingError (RuntimeError)       a slot in a state that its protocol forbids
      +-- EvaluatorError (RuntimeError)  a network that cannot be loaded or gave no number
      +-- PoolError (RuntimeError)       a process that died too often, or would not start
+     +-- ProfileError (RuntimeError)    a recording that could not be made
      +-- StoreError (RuntimeError)      a run folder, database or checkpoint that is damaged,
                                         foreign or of a newer version
 """
@@ -18,6 +19,7 @@ __all__ = [
     "EvaluatorError",
     "LayoutError",
     "PoolError",
+    "ProfileError",
     "RingError",
     "StoreError",
 ]
@@ -45,6 +47,10 @@ class EvaluatorError(EngineError, RuntimeError):
 
 class PoolError(EngineError, RuntimeError):
     """A process that died too often, or that would not start or stop."""
+
+
+class ProfileError(EngineError, RuntimeError):
+    """A recording that could not be made."""
 
 
 class StoreError(EngineError, RuntimeError):

@@ -23,6 +23,7 @@ from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError, PoolError
 from engine.journal import Journal
+from engine.onlooker import publish, withdraw
 from engine.player import PlayerSpec
 from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
@@ -72,6 +73,8 @@ class PoolConfig:
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
     """Folder for the children's stderr; None leaves it on the parent's."""
+    publish: str | None = None
+    """File that lets other processes look on while the pool runs; see `engine.onlooker`."""
 
     def __post_init__(self) -> None:
         for name in ("cache_mb", "memory_mb"):
@@ -265,6 +268,9 @@ class Pool:
 
     def start(self) -> None:
         """Start every process; returns at once, `ready` tells when they answer."""
+        if self.config.publish is not None:
+            names = [self._name(i) for i in range(self.segment.spec.num_processes)]
+            publish(self.config.publish, self.segment, names, max(self._streams, default=1))
         if self.config.serial:
             for index, evaluator in enumerate(self._servers):
                 self._serial_servers.append(
@@ -376,6 +382,7 @@ class Pool:
                 )
             child.close()
             self.num_restarts += 1
+            self.segment.count_restart(process)
             self._start_child(process)
             events.append(f"{name} {reason}; it was restarted")
             log.warning("restart process=%s reason=%r", name, reason)
@@ -392,6 +399,8 @@ class Pool:
                 child.join()
             child.close()
         self._children.clear()
+        if self.config.publish is not None:
+            withdraw(self.config.publish)
 
     @property
     def pids(self) -> dict[str, int]:

@@ -70,4 +70,4 @@ cdef class RingSet:
     cdef bint any_waiting(self) noexcept nogil
     cdef void wait_c(self, int64_t timeout_ns, bint rows_may_wait) noexcept nogil
     cdef void _skip_answered(self, Ring ring) noexcept nogil
-    cdef uint64_t* _counters(self)
+    cdef process_t* _process(self)

@@ -37,11 +37,23 @@ from engine.segment cimport (
     COUNT_PADDED_ROWS,
     COUNT_QUEUE_NS,
     COUNT_WAIT_NS,
+    DELAY_BUCKETS,
     Segment,
     ring_control_t,
+    process_t,
 )
 
 from engine.evaluator import Run
+
+cdef inline int delay_bucket(int64_t delay_ns) noexcept nogil:
+    """Bit length of the microseconds: the bucket of `process_t.queue_delay`."""
+    cdef int64_t left = delay_ns // 1000
+    cdef int bucket = 0
+    while left > 0 and bucket < DELAY_BUCKETS - 1:
+        left >>= 1
+        bucket += 1
+    return bucket
+
 
 cdef enum:
     SPINS = 64          # looks between two readings of the clock
@@ -347,7 +359,9 @@ cdef class RingSet:
 
     def count_batch(self, int rows, int capacity, int64_t busy_ns, int64_t oldest_ns):
         """A batch was answered."""
-        cdef uint64_t* counters = self._counters()
+        cdef process_t* process = self._process()
+        cdef uint64_t* counters = process.counters
+        process.queue_delay[delay_bucket(oldest_ns)] += 1
         counters[COUNT_BATCHES] += 1
         counters[COUNT_EVALUATIONS] += rows
         counters[COUNT_PADDED_ROWS] += capacity
@@ -356,8 +370,8 @@ cdef class RingSet:
 
     def count_wait(self, int64_t wait_ns):
         """A stream had nothing to do for so long."""
-        self._counters()[COUNT_WAIT_NS] += wait_ns
+        self._process().counters[COUNT_WAIT_NS] += wait_ns
 
-    cdef uint64_t* _counters(self):
+    cdef process_t* _process(self):
         cdef int workers = self.segment.spec.num_workers
-        return self.segment.process(workers + self.server).counters
+        return self.segment.process(workers + self.server)

@@ -280,6 +280,7 @@ cdef class Search:
             if self.solver:
                 self._prove(row, depth)
 
+        # Step 2, ended: the leaf's edges.
         self.pending[row].leaf = node
         self.pending[row].first_edge = tree.num_edges_used
         self.pending[row].depth = depth

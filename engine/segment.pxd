@@ -12,6 +12,7 @@ cdef enum:
     MODEL_PATH_BYTES = 1024
     MODEL_ABOUT_BYTES = 512
     CACHE_WAYS = 4           # entries of a bucket of the evaluation cache, a power of two
+    DELAY_BUCKETS = 32       # of process_t.queue_delay
 
 cdef enum:                   # rows of process_t.counters; each process writes its own
     COUNT_SIMULATIONS = 0    # worker: finished simulations
@@ -56,8 +57,12 @@ cdef struct model_t:         # one server's mailbox
 cdef struct process_t:
     int64_t heartbeat_ns     # now_ns() of its last sign of life
     uint64_t pid
-    uint64_t _pad0[6]
+    uint64_t num_restarts    # parent, between two lives of the process
+    uint64_t _pad0[5]
     uint64_t counters[NUM_COUNTERS]
+    # Server: batches by their oldest row's wait; bucket b holds those from 2^(b-1) up to 2^b
+    # microseconds, bucket 0 those below 1.
+    uint64_t queue_delay[DELAY_BUCKETS]
 
 cdef struct ring_control_t:
     uint64_t published       # worker: tickets handed over; ticket t lies in slot t % num_slots

@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 3
+VERSION = 4
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -136,6 +136,9 @@ cdef class Segment:
     fd
         Descriptor of an existing segment to attach to, which this object closes; None creates
         one.
+    read_only
+        Map what `fd` leads to without the right to write: for onlookers. A method that writes
+        then ends the onlooker, not the pool.
 
     Raises
     ------
@@ -143,7 +146,7 @@ cdef class Segment:
         If the segment behind `fd` has another magic, version, size or layout.
     """
 
-    def __cinit__(self, spec, fd=None):
+    def __cinit__(self, spec, fd=None, bint read_only=False):
         cdef Py_buffer view
         self.fd = -1     # first of all: __dealloc__ closes it, and 0 is somebody's
         slots = spec.num_slots
@@ -169,7 +172,8 @@ cdef class Segment:
                     f"{int(start[1])}, layout {int(start[2]):#x}; expected {size}, {MAGIC:#x}, "
                     f"{VERSION}, {int(header[2]):#x}: all processes must run the same build"
                 )
-        self.map = mmap.mmap(self.fd, size)
+        rights = mmap.PROT_READ if read_only else mmap.PROT_READ | mmap.PROT_WRITE
+        self.map = mmap.mmap(self.fd, size, prot=rights)
         PyObject_GetBuffer(self.map, &view, PyBUF_SIMPLE)
         self.base = <uint8_t*>view.buf
         # The mmap object outlives this one's use of the pointer; holding the buffer as well
@@ -312,6 +316,23 @@ cdef class Segment:
         return {
             name: self._processes[process].counters[i] for i, name in enumerate(COUNTER_NAMES)
         }
+
+    def queue_delays(self, int process):
+        """Batches of an inference process by the wait of their oldest row: bucket b holds those
+        from 2 ** (b - 1) up to 2 ** b microseconds, bucket 0 those below 1."""
+        return [self._processes[process].queue_delay[b] for b in range(DELAY_BUCKETS)]
+
+    def pid(self, int process):
+        """Process id at its last sign of life."""
+        return self._processes[process].pid
+
+    def num_restarts(self, int process):
+        """How often the parent has replaced it."""
+        return self._processes[process].num_restarts
+
+    def count_restart(self, int process):
+        """The parent is about to replace it."""
+        self._processes[process].num_restarts += 1
 
     def wait_finished(self, uint32_t seen, double timeout_s):
         """Sleep until the count of finished games is not `seen` any more; return the count."""

@@ -99,6 +99,8 @@ def split_overrides(args: list[str]) -> tuple[list[str], dict[str, str]]:
     overrides: dict[str, str] = {}
     waiting = iter(args)
     for arg in waiting:
+        if arg == "--":  # what follows belongs to another command
+            return [*rest, arg, *waiting], overrides
         found = re.fullmatch(r"--([\w-]+(?:\.[\w-]+)+)(?:=(.*))?", arg, re.DOTALL)
         if found is None:
             rest.append(arg)
@@ -491,6 +493,93 @@ def check_game(game: str, /, *, games: int = 50, seed: Seed = 0) -> int:
 
 
 # -- measuring --------------------------------------------------------------------------------
+
+
+@app.command
+def profile(
+    *target: str,
+    seconds: float | None = None,
+    rate: int = 100,
+    out: Path | None = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """See what every process of a live run, or of a command, spends its time on.
+
+    Example: ringzero profile runs/connect4 --seconds 20
+
+    Example: ringzero profile -- ringzero selfplay connect4 --games 200
+
+    Writes a flame graph (flame.html), the same for speedscope.app (speedscope.json), py-spy's
+    stacks (stacks.txt) and the table (summary.json).
+
+    Parameters
+    ----------
+    target
+        A run's folder, or a command and its arguments after --.
+    seconds
+        How long: 20 for a run; a command is recorded to its end, or stopped after so long.
+    rate
+        Looks at every thread in a second.
+    out
+        Folder to write to; RUN/profiles/TIME or profiles/TIME unless told.
+    """
+    from trainer.profile import cost_line, profile_command, profile_run, summary_table
+    from trainer.runs import RunFolder
+
+    if not target:
+        raise ConfigError("name a run's folder, or a command after --")
+    if len(target) == 1 and Path(target[0]).is_dir():
+        report = profile_run(RunFolder(target[0]), seconds or 20.0, rate, out)
+    else:
+        report = profile_command(target, seconds, rate, out, output=2 if as_json else 1)
+    if as_json:
+        _print_json(report)
+    elif not quiet:
+        _console().print(summary_table(report))
+        print(cost_line(report))
+        print(f"flame graph: {Path(report['folder']) / 'flame.html'}")
+    return 0
+
+
+@app.command
+def top(
+    run: Path,
+    /,
+    *,
+    interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 1.0,
+    once: Annotated[bool, Parameter(negative=(), help="Look once and end.")] = False,
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative=(), help="Print one JSON object a look.")
+    ] = False,
+) -> int:
+    """Look on at a live run: what each of its processes does, waits for and holds.
+
+    Example: ringzero top runs/connect4
+
+    Ends with the run, or with Ctrl-C; the run does not notice.
+
+    Parameters
+    ----------
+    run
+        The run's folder.
+    """
+    from trainer.runs import RunFolder
+    from trainer.top import look, watch_run
+
+    folder = RunFolder(run)
+    try:
+        if not as_json:
+            watch_run(folder, _console(), interval, once)
+            return 0
+        for report in look(folder, interval):
+            _print_json(report)
+            sys.stdout.flush()
+            if once:
+                break
+    except KeyboardInterrupt:
+        pass  # the usual way to leave it
+    return 0
 
 
 @bench.command(name="tree")

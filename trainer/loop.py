@@ -265,6 +265,7 @@ class Trainer:
                 memory_mb=selfplay.memory_mb,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
+                publish=str(self.folder.pool_file),
             ),
             seed=self.config.seed,
             first_game=self.store.last_number() + 1,

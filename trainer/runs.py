@@ -8,6 +8,7 @@
         checkpoints/STEP/  model and training state (safetensors, JSON)
         tensorboard/  logs/  profiles/
         run.lock           held while a process trains here
+        pool.json          where its shared segment is, for onlookers
 """
 
 import fcntl
@@ -15,6 +16,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
+
+import psutil
 
 import games
 from engine.errors import ConfigError, StoreError
@@ -54,6 +57,15 @@ class RunFolder:
     @property
     def tensorboard(self) -> Path:
         return self.path / "tensorboard"
+
+    @property
+    def profiles(self) -> Path:
+        return self.path / "profiles"
+
+    @property
+    def pool_file(self) -> Path:
+        """See `engine.onlooker`; only while a process trains here does it mean anything."""
+        return self.path / "pool.json"
 
     @property
     def exists(self) -> bool:
@@ -99,6 +111,34 @@ class RunFolder:
                     "--run folder"
                 )
         return config
+
+    def trainer_pid(self) -> int:
+        """The process that trains here now.
+
+        It is the one that the lock names and that has the lock open: trying the lock instead
+        could keep a trainer out that starts just then.
+
+        Raises
+        ------
+        StoreError
+            If there is no run, nobody trains it, or another user does.
+        """
+        if not self.exists:
+            raise StoreError(f"{self.path} holds no run (no config.toml)")
+        lock = self.path / LOCK
+        try:
+            pid = int(lock.read_text())
+            files = psutil.Process(pid).open_files()
+            if any(Path(file.path) == lock.resolve() for file in files):
+                return pid
+        except psutil.AccessDenied as error:
+            raise StoreError(
+                f"{self.path} is trained by process {error.pid} of another user; look on as that "
+                "user"
+            ) from None
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            pass
+        raise StoreError(f"{self.path} is not being trained now; start it: ringzero train")
 
     def _is_unused(self) -> bool:
         """True if nothing is here but what a trainer that died at once has left."""
