@@ -62,7 +62,7 @@ class Choice:
     @property
     def batch(self) -> int:
         """The smallest batch that is nearly as fast as the best: more rows only wait longer."""
-        return min(rows for rows, rate in self.curve.items() if rate >= 0.97 * self.rows_per_s)
+        return min(rows for rows, rate in self.curve.items() if rate >= 0.95 * self.rows_per_s)
 
     def __str__(self) -> str:
         others = ", ".join(

@@ -34,9 +34,10 @@ from games.base import Game
 
 __all__ = ["OpenvinoEvaluator", "openvino_evaluators"]
 
-# Rows of a full chunk, compiled for this very shape. A stream is as fast on 16 rows as on 128
-# (Zen 4, 5x64 on 6x7), and small chunks stay in its cache.
-CHUNK = 32
+# Rows of a full chunk, compiled for this very shape; the rest of a run takes a graph for any
+# shape. int8, 5x64 on 6x7, two Zen 4 cores, rows/s by chunk: 16 23.1 k, 32 25.2 k, 64 25.9 k,
+# 128 26.5 k, 256 26.5 k; but the rests grow with it.
+CHUNK = 64
 
 Node = Any  # openvino's own stubs type a graph's nodes no closer
 
