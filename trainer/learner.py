@@ -65,7 +65,7 @@ class Learner:
     ) -> None:
         self.device = choose_device(device)
         self.config = config
-        # Measured on two Zen 5 cores, samples/s, 4x48 and 5x64 on 6x7, batch 512: bf16
+        # Measured on two Zen 4 cores, samples/s, 4x48 and 5x64 on 6x7, batch 512: bf16
         # channels-last 3470 and 2050, fp32 channels-last 2730 and 1530, fp32 2470 and 1250.
         self.network = network.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -26,7 +26,7 @@ from games.base import Game
 __all__ = ["TorchEvaluator", "cpu_has_bf16"]
 
 # A batch runs in chunks of at most CHUNK rows, the last one padded to one of BUCKETS. One thread
-# is as fast on 64 rows as on 512 (Zen 5, 4x48 on 6x7: 14.8 k rows/s against 14.9 k), a chunk
+# is as fast on 64 rows as on 512 (Zen 4, 4x48 on 6x7: 14.8 k rows/s against 14.9 k), a chunk
 # stays in the cache, and with a dozen shapes oneDNN's primitives and the memory stay the same
 # however long the process runs.
 CHUNK = 64
