@@ -79,6 +79,14 @@ cdef class Game:
         """The position before the first move."""
         raise NotImplementedError(f"{type(self).__name__}.initial_state is not written")
 
+    def initial_image(self, int symmetry):
+        """The first position as `symmetry` of `symmetries` shows it.
+
+        That is the first position itself, unless a game says otherwise: Othello's first four
+        discs have their colours swapped by half of the symmetries of its rules.
+        """
+        return self.initial_state()
+
     def state_from_text(self, str text not None):
         """The position that `GameState.to_text` wrote.
 

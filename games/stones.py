@@ -1,18 +1,29 @@
-"""Boards of stones as text, for games whose players take turns to place one stone, x first.
+"""Boards of stones as text, for games whose first player is x and whose second is o.
 
 A text with a ``/`` is a board: rows of ``.``, ``x`` and ``o`` joined by ``/``, top row first, then
-a space and the side to move, which may be left out. A text without one is a sequence of moves from
-the first position; the empty text is the first position itself.
+a space and the side to move. It may be left out where the players take turns to place one stone,
+for then the stones tell. A text without a ``/`` is a sequence of moves from the first position;
+the empty text is the first position itself.
 
 Stones are integers whose bit ``i`` is cell ``i``, row by row from the top left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
 
-__all__ = ["MARKS", "board_text", "not_a_position", "play", "read_board", "status", "stone_at"]
+__all__ = [
+    "MARKS",
+    "board_text",
+    "labelled_board",
+    "not_a_position",
+    "play",
+    "read_board",
+    "read_position",
+    "status",
+    "stone_at",
+]
 
 MARKS = "xo"
 
@@ -34,6 +45,18 @@ def board_text(game: Game, x: int, o: int, player: int) -> str:
     return f"{'/'.join(rows)} {MARKS[player]}"
 
 
+def labelled_board(game: Game, x: int, o: int, row_names: Sequence[str]) -> list[str]:
+    """Lines of the board for people: names at the left of the rows, letters under the columns."""
+    width = max(map(len, row_names))
+    lines = [
+        " ".join([name.rjust(width), *(stone_at(x, o, row * game.columns + c)
+                                       for c in range(game.columns))])
+        for row, name in enumerate(row_names)
+    ]
+    letters = (chr(ord("a") + column) for column in range(game.columns))
+    return [*lines, " ".join([" " * width, *letters])]
+
+
 def status(state: GameState) -> str:
     """``x to move``, ``o has won`` or ``draw``."""
     if not state.is_terminal():
@@ -43,7 +66,7 @@ def status(state: GameState) -> str:
 
 
 def read_board(game: Game, text: str) -> tuple[int, int]:
-    """x's and o's stones on the board that `text` shows.
+    """x's and o's stones on the board that `text` shows, where turns place one stone each.
 
     Raises
     ------
@@ -51,6 +74,39 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
         If it has other characters or another shape, if the players cannot have so many stones
         after taking turns, or if the side to move does not fit the numbers of stones.
     """
+    x, o, side = _read(game, text)
+    lead = x.bit_count() - o.bit_count()
+    if lead not in (0, 1):
+        raise not_a_position(
+            game,
+            text,
+            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
+        )
+    if side not in (None, MARKS[lead]):
+        raise not_a_position(
+            game, text, f"after so many stones {MARKS[lead]} is to move, got {side!r}"
+        )
+    return x, o
+
+
+def read_position(game: Game, text: str) -> tuple[int, int, int]:
+    """x's and o's stones and the player to move, where the stones do not tell who that is.
+
+    Raises
+    ------
+    GameError
+        If it has other characters or another shape, or if the side to move is not given.
+    """
+    x, o, side = _read(game, text)
+    if side not in (*MARKS,):
+        raise not_a_position(
+            game, text, f"the side to move, x or o, must follow the board, got {side or 'nothing'}"
+        )
+    return x, o, MARKS.index(side)
+
+
+def _read(game: Game, text: str) -> tuple[int, int, str | None]:
+    # The stones and the word behind the board, if there is one.
     parts = text.split()
     if not 1 <= len(parts) <= 2:
         raise not_a_position(game, text, "it must be a board and the side to move, x or o")
@@ -65,18 +121,7 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
             raise not_a_position(game, text, f"a cell must be one of . x o, got {mark!r}")
         x |= (mark == "x") << cell
         o |= (mark == "o") << cell
-    lead = x.bit_count() - o.bit_count()
-    if lead not in (0, 1):
-        raise not_a_position(
-            game,
-            text,
-            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
-        )
-    if len(parts) == 2 and parts[1] != MARKS[lead]:
-        raise not_a_position(
-            game, text, f"after so many stones {MARKS[lead]} is to move, got {parts[1]!r}"
-        )
-    return x, o
+    return x, o, parts[1] if len(parts) == 2 else None
 
 
 def play(game: Game, text: str, moves: Iterable[str]) -> GameState:
