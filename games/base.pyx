@@ -133,6 +133,13 @@ cdef class Game:
             out[:, self.num_planes:] = scalars[:, :self.num_scalars, None]
         return out.reshape(num_rows, -1, self.rows, self.columns)
 
+    def to_svg(self):
+        """The first position as an SVG document."""
+        return self.initial_state().to_svg()
+
+    def _repr_svg_(self):    # what notebooks show
+        return self.to_svg()
+
     def __repr__(self):
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
         return f"games.make({self.name!r}{options})"
@@ -211,6 +218,27 @@ cdef class GameState:
             if self.action_to_move(action).lower() == wanted:
                 return action
         raise self._illegal(text)
+
+    def drawing(self):
+        """A `games.svg.Drawing` of the board: by default what `to_text` or `str` shows."""
+        from games.svg import derived    # it imports this module, and only pictures need it
+
+        return derived(self)
+
+    def to_svg(self, marks=()):
+        """The board as an SVG document.
+
+        Parameters
+        ----------
+        marks
+            Cells to ring, such as that of the last move.
+        """
+        from games.svg import render
+
+        return render(self.drawing(), marks)
+
+    def _repr_svg_(self):    # what notebooks show
+        return self.to_svg()
 
     def position_hash(self):
         """64 bits that are equal for equal positions."""

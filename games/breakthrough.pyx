@@ -10,6 +10,8 @@ Actions are ``3 * cell + direction``, seen from behind the pawns of the player t
 observation: both players are then one to the network, and an action means the same for both.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -18,7 +20,9 @@ from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.bits cimport lowest_bit, reversed_bits
 
 from games.errors import GameError
-from games.stones import board_text, labelled_board, not_a_position, play, read_position, status
+from games.stones import (
+    board_text, labelled_board, letters, not_a_position, numbers, play, read_position, status,
+)
 
 __all__ = ["Breakthrough", "BreakthroughState", "make"]
 
@@ -223,6 +227,11 @@ cdef class BreakthroughState(NativeState):
         """x's and o's pawns, bit ``i`` for cell ``i``, row by row from the top left."""
         return (self.other, self.own) if self.player else (self.own, self.other)
 
+    def drawing(self):
+        """Pawns on a chessboard, row 1 at the bottom."""
+        return replace(super().drawing(), kind="checkers", column_names=letters(self.game.columns),
+                       row_names=numbers(self.game.rows, from_top=False))
+
     def __str__(self):
-        names = [str(self.game.rows - row) for row in range(self.game.rows)]
+        names = numbers(self.game.rows, from_top=False)
         return "\n".join([*labelled_board(self.game, *self.stones(), names), status(self)])

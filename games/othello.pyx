@@ -10,6 +10,8 @@ can be as long as the board, so a shallow network cannot see all legal moves, an
 are is what the middle game is about. The search has asked for them anyway.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -18,7 +20,9 @@ from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.bits cimport highest, lowest_bit, popcount
 
 from games.errors import GameError
-from games.stones import board_text, labelled_board, not_a_position, play, read_position, status
+from games.stones import (
+    board_text, labelled_board, letters, not_a_position, numbers, play, read_position, status,
+)
 
 __all__ = ["Othello", "OthelloState", "make"]
 
@@ -280,9 +284,15 @@ cdef class OthelloState(NativeState):
         x, o = self.stones()
         return x.bit_count() - o.bit_count()
 
+    def drawing(self):
+        """Discs on green squares, row 1 at the top."""
+        size = self.game.columns
+        return replace(super().drawing(), ground="#3a8f5c", column_names=letters(size),
+                       row_names=numbers(size))
+
     def __str__(self):
         x, o = self.stones()
         return "\n".join([
-            *labelled_board(self.game, x, o, [str(row + 1) for row in range(self.game.rows)]),
+            *labelled_board(self.game, x, o, numbers(self.game.rows)),
             f"{status(self)} (x {x.bit_count()}, o {o.bit_count()})",
         ])

@@ -9,6 +9,7 @@ Stones are integers whose bit ``i`` is cell ``i``, row by row from the top left.
 """
 
 from collections.abc import Iterable, Sequence
+from string import ascii_lowercase
 
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
@@ -17,7 +18,9 @@ __all__ = [
     "MARKS",
     "board_text",
     "labelled_board",
+    "letters",
     "not_a_position",
+    "numbers",
     "play",
     "read_board",
     "read_position",
@@ -45,16 +48,25 @@ def board_text(game: Game, x: int, o: int, player: int) -> str:
     return f"{'/'.join(rows)} {MARKS[player]}"
 
 
+def letters(count: int, skip: str = "") -> list[str]:
+    """``a b c ...`` for `count` columns, at most 26, without the letters of `skip`."""
+    return [letter for letter in ascii_lowercase if letter not in skip][:count]
+
+
+def numbers(count: int, *, from_top: bool = True) -> list[str]:
+    """``1 2 3 ...`` for `count` rows, the first at the top or at the bottom."""
+    names = [str(number) for number in range(1, count + 1)]
+    return names if from_top else names[::-1]
+
+
 def labelled_board(game: Game, x: int, o: int, row_names: Sequence[str]) -> list[str]:
     """Lines of the board for people: names at the left of the rows, letters under the columns."""
     width = max(map(len, row_names))
-    lines = [
-        " ".join([name.rjust(width), *(stone_at(x, o, row * game.columns + c)
-                                       for c in range(game.columns))])
-        for row, name in enumerate(row_names)
-    ]
-    letters = (chr(ord("a") + column) for column in range(game.columns))
-    return [*lines, " ".join([" " * width, *letters])]
+    lines = []
+    for row, name in enumerate(row_names):
+        cells = range(row * game.columns, (row + 1) * game.columns)
+        lines.append(" ".join([name.rjust(width), *(stone_at(x, o, cell) for cell in cells)]))
+    return [*lines, " ".join([" " * width, *letters(game.columns)])]
 
 
 def status(state: GameState) -> str:
