@@ -2,16 +2,17 @@
 
 from libc.stdint cimport uint64_t
 
-cdef extern from *:
-    int lowest_bit "__builtin_ctzll"(unsigned long long bits) noexcept nogil    # its index; bits != 0
-    int highest_bit_from_top "__builtin_clzll"(unsigned long long bits) noexcept nogil
-    uint64_t swap_bytes "__builtin_bswap64"(uint64_t bits) noexcept nogil
-    int popcount "__builtin_popcountll"(unsigned long long bits) noexcept nogil
+cdef extern from * nogil:
+    # Index of the lowest set bit, and zeros above the highest; there must be a set bit.
+    int lowest_bit "__builtin_ctzll"(unsigned long long bits) noexcept
+    int leading_zeros "__builtin_clzll"(unsigned long long bits) noexcept
+    uint64_t swap_bytes "__builtin_bswap64"(uint64_t bits) noexcept
+    int popcount "__builtin_popcountll"(unsigned long long bits) noexcept
 
 
 # The highest set bit of `bits`, which must have one.
 cdef inline uint64_t highest(uint64_t bits) noexcept nogil:
-    return <uint64_t>1 << (63 ^ highest_bit_from_top(bits))
+    return <uint64_t>1 << (63 ^ leading_zeros(bits))
 
 
 # The lowest `num_bits` (1 to 64) bits in reverse order: a board turned by half a turn.

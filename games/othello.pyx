@@ -135,15 +135,17 @@ cdef class Othello(Game):
 
     def initial_state(self):
         """The middle four, black to move."""
-        return self.initial_image(0)
+        cdef OthelloState state = OthelloState(self)
+        cdef uint64_t first = <uint64_t>1 << (self.num_cells - self.columns) // 2 - 1
+        state.own = first << 1 | first << self.columns        # e4, d5
+        state.other = first | first << self.columns + 1       # d4, e5
+        return state
 
     def initial_image(self, int symmetry):
-        """The middle four; the colours are swapped where the image of the first position is."""
-        cdef OthelloState state = OthelloState(self)
-        cdef uint64_t corner = <uint64_t>1 << (self.num_cells - self.columns) // 2 - 1    # d4
-        cdef uint64_t falling = corner | corner << self.columns + 1                  # d4, e5
-        cdef uint64_t rising = corner << 1 | corner << self.columns                  # e4, d5
-        state.own, state.other = (falling, rising) if symmetry & 1 else (rising, falling)
+        """The middle four, the colours swapped for odd symmetries."""
+        cdef OthelloState state = self.initial_state()
+        if symmetry & 1:
+            state.own, state.other = state.other, state.own
         return state
 
     def state_from_text(self, str text not None):
@@ -176,7 +178,8 @@ cdef class Othello(Game):
         """The eight of the square, half of them swapping the colours of the first position.
 
         The rules know no difference between them, so all serve to multiply positions, though
-        no game from the first position shows the images by odd numbers; see `initial_image`.
+        the odd ones show what comes of the first position with its colours swapped; see
+        `initial_image`.
         """
         board = np.arange(self.num_cells, dtype=np.int32).reshape(self.board_shape)
         cells = np.stack([

@@ -110,9 +110,10 @@ def read_position(game: Game, text: str) -> tuple[int, int, int]:
         If it has other characters or another shape, or if the side to move is not given.
     """
     x, o, side = _read(game, text)
-    if side not in (*MARKS,):
+    if side is None or side not in (*MARKS,):
+        got = "nothing" if side is None else repr(side)
         raise not_a_position(
-            game, text, f"the side to move, x or o, must follow the board, got {side or 'nothing'}"
+            game, text, f"the side to move, x or o, must follow the board, got {got}"
         )
     return x, o, MARKS.index(side)
 

@@ -81,9 +81,7 @@ class Drawing:
         if self.kind not in get_args(Kind):
             raise GameError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
         if self.rows < 1 or self.columns < 1:
-            raise GameError(
-                f"rows and columns must be >= 1, got {self.rows} and {self.columns}"
-            )
+            raise GameError(f"rows and columns must be >= 1, got {self.rows} and {self.columns}")
         self.check_cells("pieces", self.pieces)
         self.check_cells("stars", self.stars)
         for what, names, count in (
@@ -112,9 +110,7 @@ def derived(state: GameState) -> Drawing:
     game = state.game
     pieces = _read_pieces(state.to_text(), game.rows, game.columns)
     if pieces is not None:
-        return Drawing(
-            rows=game.rows, columns=game.columns, pieces=pieces, caption=status(state)
-        )
+        return Drawing(rows=game.rows, columns=game.columns, pieces=pieces, caption=status(state))
     shown = str(state)
     if type(state).__str__ is object.__str__:
         shown = f"{state.to_text()}\n{status(state)}"
@@ -250,8 +246,9 @@ class _Page:
             "font_family": "sans-serif",
             "text_anchor": "middle",
         }
+        gap = 0.05 if self.drawing.kind == "hexagons" else -0.2
         for column, name in enumerate(self.drawing.column_names):
-            x, y = self.centre(self.drawing.rows - 0.2, column)
+            x, y = self.centre(self.drawing.rows + gap, column)
             self.write("name", x, y + 5, name, **style)
         for row, name in enumerate(self.drawing.row_names):
             x, y = self.centre(row, -0.85)
@@ -315,7 +312,9 @@ class _Page:
         def outline(cells: Sequence[tuple[int, int]], *which: int) -> str:
             centres = [self.centre(*cell) for cell in cells]
             return " ".join(
-                f"{x + corners[k][0]:.6g},{y + corners[k][1]:.6g}" for x, y in centres for k in which
+                f"{x + corners[k][0]:.6g},{y + corners[k][1]:.6g}"
+                for x, y in centres
+                for k in which
             )
 
         for cell in self.cells():

@@ -106,8 +106,6 @@ def perft(start not None, int depth, *, bint bulk=True):
     """
     if depth < 0:
         raise ValueError(f"depth must be >= 0, got {depth}")
-    if depth == 0:
-        return 1
     cdef int i
     cdef int64_t total
     root = start.initial_state() if isinstance(start, Game) else start.clone()
