@@ -13,26 +13,13 @@ Cells count row by row from the top left, as everywhere.
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from games.base import GameState
 from games.errors import GameError
 from games.stones import status
 
-__all__ = ["CHESS_GLYPHS", "Drawing", "Kind", "derived", "render"]
-
-Kind = Literal["squares", "checkers", "lines", "disks", "hexagons", "text"]
-"""How a board is drawn.
-
-squares    a grid of squares (Othello)
-checkers   squares light and dark in turn, the top left one light (chess, Breakthrough)
-lines      pieces stand where lines cross (Go, Gomoku)
-disks      holes in a wall (Connect Four)
-hexagons   a rhombus of hexagons, each row half a cell further to the right; the top and bottom
-           sides have the colour of x, the others that of o (Hex)
-text       no cells, only the caption
-"""
+__all__ = ["CHESS_GLYPHS", "Drawing", "derived", "render"]
 
 CHESS_GLYPHS = dict(zip("KQRBNPkqrbnp", "♔♕♖♗♘♙♚♛♜♝♞♟", strict=True))
 
@@ -40,7 +27,7 @@ _CELL = 40.0  # units across a cell
 _RISE = _CELL * 3**0.5 / 2  # between rows of hexagons
 _RADIUS = _CELL / 3**0.5  # of a hexagon, which stands on a corner
 _PAPER, _INK, _MARK = "#fcfbf7", "#222222", "#d62718"
-_GROUND = {
+_GROUND = {  # colour of each kind of board
     "squares": "#eadfc8",
     "checkers": "#c9a777",
     "lines": "#e3b96c",
@@ -59,7 +46,17 @@ class Drawing:
 
     rows: int
     columns: int
-    kind: Kind = "squares"
+    kind: str = "squares"
+    """How the board is drawn.
+
+    squares    a grid of squares (Othello)
+    checkers   squares light and dark in turn, the top left one light (chess, Breakthrough)
+    lines      pieces stand where lines cross (Go, Gomoku)
+    disks      holes in a wall (Connect Four)
+    hexagons   a rhombus of hexagons, each row half a cell further to the right; the top and
+               bottom sides have the colour of x, the others that of o (Hex)
+    text       no cells, only the caption
+    """
     pieces: Mapping[int, str] = field(default_factory=dict)
     """By cell: ``x`` and ``o`` are stones, anything else is written."""
     glyphs: Mapping[str, str] = field(default_factory=dict)
@@ -78,8 +75,8 @@ class Drawing:
     """Below the board; it may have several lines."""
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise GameError(f"kind must be one of {', '.join(get_args(Kind))}, got {self.kind!r}")
+        if self.kind not in _GROUND:
+            raise GameError(f"kind must be one of {', '.join(_GROUND)}, got {self.kind!r}")
         if self.rows < 1 or self.columns < 1:
             raise GameError(f"rows and columns must be >= 1, got {self.rows} and {self.columns}")
         self.check_cells("pieces", self.pieces)
@@ -119,6 +116,8 @@ def derived(state: GameState) -> Drawing:
 
 def _read_pieces(text: str, rows: int, columns: int) -> dict[int, str] | None:
     board = text.split(" ", 1)[0]
+    if "/" not in board:  # a lone number would pass for a row of empty cells
+        return None
     expanded = re.sub("[0-9]{1,3}", lambda run: "." * min(int(run[0]), columns + 1), board)
     lines = expanded.split("/")
     if [len(line) for line in lines] != [columns] * rows:

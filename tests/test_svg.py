@@ -191,6 +191,11 @@ def test_what_is_no_board_is_written_line_by_line(text: str) -> None:
     assert texts(svg, "caption") == [f"<{text}> &", f"  {text}"]
 
 
+def test_a_number_is_no_board_of_one_row() -> None:
+    heap = Game("heap", num_actions=1, board_shape=(1, 9), num_planes=1, max_game_length=1)
+    assert Fen(heap, "9 x").drawing().kind == "text"
+
+
 def test_a_plain_python_game_shows_its_own_board() -> None:
     game = games.make(NIM)
     assert texts(game.to_svg(), "caption") == str(game.initial_state()).splitlines()
