@@ -79,6 +79,14 @@ cdef class Game:
         """The position before the first move."""
         raise NotImplementedError(f"{type(self).__name__}.initial_state is not written")
 
+    def initial_image(self, int symmetry):
+        """The first position as `symmetry` of `symmetries` shows it.
+
+        That is the first position itself, unless a game says otherwise: Othello's first four
+        discs have their colours swapped by half of the symmetries of its rules.
+        """
+        return self.initial_state()
+
     def state_from_text(self, str text not None):
         """The position that `GameState.to_text` wrote.
 
@@ -124,6 +132,13 @@ cdef class Game:
             scalars = np.ascontiguousarray(packed[:, plane_bytes:]).view("<f4")
             out[:, self.num_planes:] = scalars[:, :self.num_scalars, None]
         return out.reshape(num_rows, -1, self.rows, self.columns)
+
+    def to_svg(self):
+        """The first position as an SVG document."""
+        return self.initial_state().to_svg()
+
+    def _repr_svg_(self):    # what notebooks show
+        return self.to_svg()
 
     def __repr__(self):
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
@@ -203,6 +218,27 @@ cdef class GameState:
             if self.action_to_move(action).lower() == wanted:
                 return action
         raise self._illegal(text)
+
+    def drawing(self):
+        """A `games.svg.Drawing` of the board: by default what `to_text` or `str` shows."""
+        from games.svg import derived    # it imports this module, and only pictures need it
+
+        return derived(self)
+
+    def to_svg(self, marks=()):
+        """The board as an SVG document.
+
+        Parameters
+        ----------
+        marks
+            Cells to ring, such as that of the last move.
+        """
+        from games.svg import render
+
+        return render(self.drawing(), marks)
+
+    def _repr_svg_(self):    # what notebooks show
+        return self.to_svg()
 
     def position_hash(self):
         """64 bits that are equal for equal positions."""

@@ -3,6 +3,8 @@
 Actions are the columns from the left, 0 to ``columns - 1``; moves call them 1 to ``columns``.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -10,7 +12,9 @@ from libc.stdint cimport uint8_t, uint64_t
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 
 from games.errors import GameError
-from games.stones import board_text, not_a_position, play, read_board, status, stone_at
+from games.stones import (
+    board_text, not_a_position, numbers, play, read_board, status, stone_at,
+)
 
 __all__ = ["ConnectFour", "ConnectFourState", "make"]
 
@@ -198,6 +202,11 @@ cdef class ConnectFourState(NativeState):
     def stones(self):
         """x's and o's stones, bit ``i`` for cell ``i``, row by row from the top left."""
         return (self.other, self.own) if self.num_stones & 1 else (self.own, self.other)
+
+    def drawing(self):
+        """Red and yellow disks in a blue wall, columns from 1."""
+        return replace(super().drawing(), kind="disks", colours=("#d8392b", "#f2c230"),
+                       column_names=numbers(self.game.columns))
 
     def __str__(self):
         x, o = self.stones()

@@ -174,7 +174,7 @@ class _Checker:
         self.moves = []
         state = self.state = self.game.initial_state()
         # The same game played on every symmetric board; the first is the same board.
-        mirrors = [self.game.initial_state() for _ in self.images]
+        mirrors = [self.game.initial_image(number) for number in range(len(self.images))]
         for ply in range(self.game.max_game_length + 1):
             view = _View.of(state)
             self.check_position(state, view)

@@ -22,7 +22,9 @@ __all__ = ["from_spec", "make", "names", "register", "spec"]
 
 _GROUP = "ringzero.games"
 _BUILT_IN = {  # modules with a `make`, imported when asked for
+    "breakthrough": "games.breakthrough",
     "connect4": "games.connect4",
+    "othello": "games.othello",
     "tictactoe": "games.tictactoe",
 }
 _registered: dict[str, Callable[..., Game]] = {}

@@ -1,18 +1,32 @@
-"""Boards of stones as text, for games whose players take turns to place one stone, x first.
+"""Boards of stones as text, for games whose first player is x and whose second is o.
 
 A text with a ``/`` is a board: rows of ``.``, ``x`` and ``o`` joined by ``/``, top row first, then
-a space and the side to move, which may be left out. A text without one is a sequence of moves from
-the first position; the empty text is the first position itself.
+a space and the side to move. It may be left out where the players take turns to place one stone,
+for then the stones tell. A text without a ``/`` is a sequence of moves from the first position;
+the empty text is the first position itself.
 
 Stones are integers whose bit ``i`` is cell ``i``, row by row from the top left.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from string import ascii_lowercase
 
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
 
-__all__ = ["MARKS", "board_text", "not_a_position", "play", "read_board", "status", "stone_at"]
+__all__ = [
+    "MARKS",
+    "board_text",
+    "labelled_board",
+    "letters",
+    "not_a_position",
+    "numbers",
+    "play",
+    "read_board",
+    "read_position",
+    "status",
+    "stone_at",
+]
 
 MARKS = "xo"
 
@@ -34,6 +48,27 @@ def board_text(game: Game, x: int, o: int, player: int) -> str:
     return f"{'/'.join(rows)} {MARKS[player]}"
 
 
+def letters(count: int, skip: str = "") -> list[str]:
+    """``a b c ...`` for `count` columns, at most 26, without the letters of `skip`."""
+    return [letter for letter in ascii_lowercase if letter not in skip][:count]
+
+
+def numbers(count: int, *, from_top: bool = True) -> list[str]:
+    """``1 2 3 ...`` for `count` rows, the first at the top or at the bottom."""
+    names = [str(number) for number in range(1, count + 1)]
+    return names if from_top else names[::-1]
+
+
+def labelled_board(game: Game, x: int, o: int, row_names: Sequence[str]) -> list[str]:
+    """Lines of the board for people: names at the left of the rows, letters under the columns."""
+    width = max(map(len, row_names))
+    lines = []
+    for row, name in enumerate(row_names):
+        cells = range(row * game.columns, (row + 1) * game.columns)
+        lines.append(" ".join([name.rjust(width), *(stone_at(x, o, cell) for cell in cells)]))
+    return [*lines, " ".join([" " * width, *letters(game.columns)])]
+
+
 def status(state: GameState) -> str:
     """``x to move``, ``o has won`` or ``draw``."""
     if not state.is_terminal():
@@ -43,7 +78,7 @@ def status(state: GameState) -> str:
 
 
 def read_board(game: Game, text: str) -> tuple[int, int]:
-    """x's and o's stones on the board that `text` shows.
+    """x's and o's stones on the board that `text` shows, where turns place one stone each.
 
     Raises
     ------
@@ -51,6 +86,40 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
         If it has other characters or another shape, if the players cannot have so many stones
         after taking turns, or if the side to move does not fit the numbers of stones.
     """
+    x, o, side = _read(game, text)
+    lead = x.bit_count() - o.bit_count()
+    if lead not in (0, 1):
+        raise not_a_position(
+            game,
+            text,
+            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
+        )
+    if side not in (None, MARKS[lead]):
+        raise not_a_position(
+            game, text, f"after so many stones {MARKS[lead]} is to move, got {side!r}"
+        )
+    return x, o
+
+
+def read_position(game: Game, text: str) -> tuple[int, int, int]:
+    """x's and o's stones and the player to move, where the stones do not tell who that is.
+
+    Raises
+    ------
+    GameError
+        If it has other characters or another shape, or if the side to move is not given.
+    """
+    x, o, side = _read(game, text)
+    if side is None or side not in (*MARKS,):
+        got = "nothing" if side is None else repr(side)
+        raise not_a_position(
+            game, text, f"the side to move, x or o, must follow the board, got {got}"
+        )
+    return x, o, MARKS.index(side)
+
+
+def _read(game: Game, text: str) -> tuple[int, int, str | None]:
+    # The stones and the word behind the board, if there is one.
     parts = text.split()
     if not 1 <= len(parts) <= 2:
         raise not_a_position(game, text, "it must be a board and the side to move, x or o")
@@ -65,18 +134,7 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
             raise not_a_position(game, text, f"a cell must be one of . x o, got {mark!r}")
         x |= (mark == "x") << cell
         o |= (mark == "o") << cell
-    lead = x.bit_count() - o.bit_count()
-    if lead not in (0, 1):
-        raise not_a_position(
-            game,
-            text,
-            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
-        )
-    if len(parts) == 2 and parts[1] != MARKS[lead]:
-        raise not_a_position(
-            game, text, f"after so many stones {MARKS[lead]} is to move, got {parts[1]!r}"
-        )
-    return x, o
+    return x, o, parts[1] if len(parts) == 2 else None
 
 
 def play(game: Game, text: str, moves: Iterable[str]) -> GameState:

@@ -1,5 +1,7 @@
 """Tic-tac-toe: three in a row on 3x3 wins. Actions and moves are the cells 0 to 8, row by row."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -142,6 +144,10 @@ cdef class TicTacToeState(NativeState):
     def stones(self):
         """x's and o's stones, bit ``i`` for cell ``i``."""
         return (self.other, self.own) if self.num_stones & 1 else (self.own, self.other)
+
+    def drawing(self):
+        """Crosses and noughts."""
+        return replace(super().drawing(), glyphs={"x": "\u2715", "o": "\u25ef"})
 
     def __str__(self):
         x, o = self.stones()

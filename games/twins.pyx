@@ -87,7 +87,7 @@ def position_hash(GameState state not None):
     return bits
 
 
-def perft(start not None, int depth):
+def perft(start not None, int depth, *, bint bulk=True):
     """Count the sequences of `depth` legal moves; a finished game has none.
 
     Parameters
@@ -96,6 +96,8 @@ def perft(start not None, int depth):
         A `Game`, counted from its first position, or a `GameState`, which is left as it is.
     depth
         Plies, >= 0.
+    bulk
+        Count the moves of the last ply; otherwise play each, which measures the rules alone.
 
     Returns
     -------
@@ -104,41 +106,43 @@ def perft(start not None, int depth):
     """
     if depth < 0:
         raise ValueError(f"depth must be >= 0, got {depth}")
-    if depth == 0:
-        return 1
     cdef int i
     cdef int64_t total
     root = start.initial_state() if isinstance(start, Game) else start.clone()
     cdef int width = root.game.max_legal_actions
     # One state and one list of actions a ply, allocated before the recursion.
-    states = [root, *(root.clone() for _ in range(depth - 1))]
-    cdef void** line = <void**>PyMem_Malloc(depth * sizeof(void*))
+    states = [root, *(root.clone() for _ in range(depth))]
+    cdef void** line = <void**>PyMem_Malloc((depth + 1) * sizeof(void*))
     cdef action_t* actions = <action_t*>PyMem_Malloc(
         <size_t>depth * width * sizeof(action_t))
     try:
         if line == NULL or actions == NULL:
             raise MemoryError(f"no memory for {depth} plies of {width} actions")
-        for i in range(depth):
+        for i in range(depth + 1):
             line[i] = <void*>states[i]
         with nogil:
-            total = count(line, actions, width, depth)
+            total = count(line, actions, width, depth, bulk)
         return total
     finally:
         PyMem_Free(line)
         PyMem_Free(actions)
 
 
-cdef int64_t count(void** line, action_t* actions, int width, int depth) except -1 nogil:
+cdef int64_t count(
+    void** line, action_t* actions, int width, int depth, bint bulk
+) except -1 nogil:
     # line[0] is the position; line[1:] and actions are scratch for the plies below it.
     cdef int64_t total = 0
     cdef int i, num
+    if depth == 0:
+        return 1
     if (<GameState>line[0]).is_terminal_c():
         return 0
     num = (<GameState>line[0]).legal_actions_c(actions)
-    if depth == 1:
+    if depth == 1 and bulk:
         return num
     for i in range(num):
         (<GameState>line[1]).copy_from_c(<GameState>line[0])
         (<GameState>line[1]).apply_c(actions[i])
-        total += count(line + 1, actions + width, width, depth - 1)
+        total += count(line + 1, actions + width, width, depth - 1, bulk)
     return total

@@ -9,6 +9,7 @@ import pytest
 import games
 from games import Game, GameState, IllegalActionError, twins
 from games.contract import ContractError, check_game
+from games.othello import Othello, OthelloState
 from games.tictactoe import TicTacToe
 
 LINES = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6)]
@@ -341,6 +342,22 @@ def test_the_seed_decides_the_games() -> None:
             check_game(PlainGame(BothWin), seed=seed)
         moves.append(info.value.moves)
     assert moves[0] == moves[1] != moves[2]
+
+
+def test_a_symmetry_that_swaps_colours_must_say_so() -> None:
+    class Forgetful(Othello):
+        def initial_image(self, symmetry: int) -> OthelloState:
+            return self.initial_state()
+
+    with pytest.raises(ContractError, match="symmetry 1 must be one of the rules"):
+        check_game(Forgetful(4))
+
+
+def test_perft_with_and_without_bulk_counting_agree() -> None:
+    game = games.make("tictactoe")
+    counts = [1, 9, 72, 504, 3024, 15120, 54720, 148176, 200448, 127872, 0]
+    for bulk in (True, False):
+        assert [twins.perft(game, depth, bulk=bulk) for depth in range(11)] == counts
 
 
 def test_bad_arguments() -> None:

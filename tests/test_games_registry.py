@@ -39,15 +39,16 @@ def test_all_is_sorted() -> None:
 
 def test_names_are_sorted_and_made() -> None:
     assert games.names() == sorted(games.names())
-    assert {"connect4", "tictactoe"} <= set(games.names())
-    for name in ("connect4", "tictactoe"):
+    built_in = {"breakthrough", "connect4", "othello", "tictactoe"}
+    assert built_in <= set(games.names())
+    for name in built_in:
         assert games.make(name).name == name
 
 
 def test_unknown_game_lists_the_known_ones_and_the_nearest() -> None:
     with pytest.raises(GameError, match=r"no game 'conect4', did you mean 'connect4'\?; known: .*"):
         games.make("conect4")
-    with pytest.raises(GameError, match=r"no game 'zzz'; known: connect4, .*tictactoe, or the"):
+    with pytest.raises(GameError, match=r"no game 'zzz'; known: .*connect4, .*tictactoe, or the"):
         games.make("zzz")
 
 
@@ -64,6 +65,8 @@ def test_unknown_option_lists_the_allowed_ones() -> None:
         ("tictactoe", {}),
         ("connect4", {}),
         ("connect4", {"rows": 5}),
+        ("othello", {"size": 6}),
+        ("breakthrough", {"columns": 5}),
         (NIM, {}),
         (NIM, {"heaps": 2, "size": 7}),
     ],
