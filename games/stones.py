@@ -12,7 +12,16 @@ from collections.abc import Iterable
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
 
-__all__ = ["MARKS", "board_text", "not_a_position", "play", "read_board", "status", "stone_at"]
+__all__ = [
+    "MARKS",
+    "board_text",
+    "not_a_position",
+    "play",
+    "read_board",
+    "read_cells",
+    "status",
+    "stone_at",
+]
 
 MARKS = "xo"
 
@@ -48,11 +57,34 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
     Raises
     ------
     GameError
-        If it has other characters or another shape, if the players cannot have so many stones
-        after taking turns, or if the side to move does not fit the numbers of stones.
+        As `read_cells` does, and if the players cannot have so many stones after taking turns or
+        the side to move does not fit the numbers of stones.
+    """
+    x, o, player = read_cells(game, text)
+    lead = x.bit_count() - o.bit_count()
+    if lead not in (0, 1):
+        raise not_a_position(
+            game,
+            text,
+            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
+        )
+    if player not in (None, lead):
+        raise not_a_position(
+            game, text, f"after so many stones {MARKS[lead]} is to move, got {MARKS[1 - lead]!r}"
+        )
+    return x, o
+
+
+def read_cells(game: Game, text: str) -> tuple[int, int, int | None]:
+    """x's stones, o's stones and, where `text` names it, the player to move.
+
+    Raises
+    ------
+    GameError
+        If the text has other characters or another shape.
     """
     parts = text.split()
-    if not 1 <= len(parts) <= 2:
+    if not 1 <= len(parts) <= 2 or len(parts) == 2 and parts[1] not in tuple(MARKS):
         raise not_a_position(game, text, "it must be a board and the side to move, x or o")
     rows = parts[0].split("/")
     if [len(row) for row in rows] != [game.columns] * game.rows:
@@ -65,18 +97,7 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
             raise not_a_position(game, text, f"a cell must be one of . x o, got {mark!r}")
         x |= (mark == "x") << cell
         o |= (mark == "o") << cell
-    lead = x.bit_count() - o.bit_count()
-    if lead not in (0, 1):
-        raise not_a_position(
-            game,
-            text,
-            f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
-        )
-    if len(parts) == 2 and parts[1] != MARKS[lead]:
-        raise not_a_position(
-            game, text, f"after so many stones {MARKS[lead]} is to move, got {parts[1]!r}"
-        )
-    return x, o
+    return x, o, MARKS.index(parts[1]) if len(parts) == 2 else None
 
 
 def play(game: Game, text: str, moves: Iterable[str]) -> GameState:
