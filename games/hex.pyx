@@ -195,7 +195,7 @@ cdef class HexState(NativeState):
     cdef int apply_c(self, action_t action) except -1 nogil:
         cdef int cell
         if action == (<Hex>self.game).num_cells:
-            # The lone stone, in the frame of its new owner, stays where it is.
+            # Take the other player's place: the stone lies as it did for that player.
             cell = self.lone_stone()
             memset(self.board, 0, sizeof(self.board))
             self.num_stones = 0
@@ -205,14 +205,11 @@ cdef class HexState(NativeState):
         return 0
 
     cdef int lone_stone(self) noexcept nogil:
-        # The cell of the only stone on the board, in the frame of the player to move.
-        cdef int w = 0
-        cdef uint64_t* stones
-        while True:
-            stones = self.board[w].stones[self.player]
-            if stones[0] | stones[1]:
-                return (w << 6) + lowest_bit(stones[0] | stones[1])
+        # The cell of the other player's only stone in that player's frame.
+        cdef int other = 1 - self.player, w = 0
+        while self.board[w].stones[other][other] == 0:
             w += 1
+        return (w << 6) + lowest_bit(self.board[w].stones[other][other])
 
     cdef int legal_actions_c(self, action_t* out) except -1 nogil:
         cdef int cells = (<Hex>self.game).num_cells, num = 0, w
