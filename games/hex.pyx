@@ -245,7 +245,7 @@ cdef class HexState(NativeState):
 
     cdef uint64_t hash_c(self) except? 0 nogil:
         # Not kept move by move: a search plays several moves for every position that it hashes.
-        cdef uint64_t bits = SALT + self.player
+        cdef uint64_t bits = mix64(SALT + self.player)
         cdef int w
         for w in range((<Hex>self.game).num_words):
             bits = mix64(mix64(bits ^ self.board[w].stones[0][0]) ^ self.board[w].stones[0][1])

@@ -17,7 +17,7 @@ __all__ = ["Report", "check_game"]
 
 # Positions examined one by one before whole games are played, and hashed for each game played.
 _SHORT_LINES = 120
-_HASHES_PER_GAME = 100
+_HASHES_PER_GAME = 200
 # Positions of one game that are examined, as good as always; of the others only what costs little.
 _EXAMINED = 40
 # A promise about many games needs many games.
@@ -38,7 +38,7 @@ class Report:
     """Plies of the longest game."""
     most_legal: int = 0
     """Legal actions of the position with the most."""
-    checked: Counter[str] = field(default_factory=Counter)
+    checked: dict[str, int] = field(default_factory=dict)
     """How often each promise was checked."""
 
 
@@ -103,7 +103,7 @@ class _Doctor:
         self.check_winners()
         report = self.report
         report.num_positions = len(self.examiner.by_position)
-        report.checked = self.examiner.checked
+        report.checked = dict(self.examiner.checked)
         return report
 
     def play(self, style: Callable[[Line, list[int], Memory], int], number: int) -> None:

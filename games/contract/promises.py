@@ -17,22 +17,22 @@ from games.errors import GameError, IllegalActionError
 __all__ = ["PROMISES", "Examiner"]
 
 PROMISES = {
-    "sizes": "sizes and tables of symmetries are well formed",
-    "errors": "nothing but GameError is raised, whatever the text, and that where it should be",
-    "legal": "legal actions increase, are in range and as few as promised; none means over",
-    "refusal": "an illegal action is refused, also after the end, and changes nothing",
+    "sizes": "sizes and symmetry tables are well formed",
+    "errors": "only GameError is raised, whatever the text",
+    "legal": "legal actions increase, fit the sizes; none means the end",
+    "refusal": "an illegal action is refused and changes nothing",
     "length": "no game is longer than max_game_length",
-    "returns": "results sum to zero, are zero before the end, and go to the right player",
-    "observation": "the observation has its shape and values, and packs and unpacks",
-    "notation": "moves are words, one an action, and read back; others are refused",
+    "returns": "results sum to zero and go to the right player",
+    "observation": "the observation has its shape, packs and unpacks",
+    "notation": "moves are words, one an action, and read back",
     "text": "the text reads back and holds all that decides the future",
     "equal": "equal positions look alike, however they came about",
     "hash": "equal positions hash equally, different ones differently",
     "looking": "looking at a position does not change it",
     "clones": "clones and copies are complete and independent",
     "twins": "the C twins agree with the Python methods",
-    "symmetries": "symmetries keep the rules, the observation and the actions",
-    "perft": "counting moves gives the same twice, from clones, from texts and in Python",
+    "symmetries": "symmetries keep rules, observation and actions",
+    "perft": "counting moves gives the same in every way",
 }
 
 # Costs grow with the square of the number of actions; a sample of each position's will do.
