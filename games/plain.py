@@ -121,7 +121,10 @@ class BoardGame(Game):
                 raise not_a_position(
                     self, text, f"a cell must be one of {' '.join(sorted(known))}, got {mark!r}"
                 )
-        return BoardState(self, list("".join(rows)), MARKS.index(parts[1]))
+        try:
+            return BoardState(self, list("".join(rows)), MARKS.index(parts[1]))
+        except Exception as error:  # the rules are written for boards that games reach
+            raise not_a_position(self, text, f"the rules do not apply to it, {error!r}") from error
 
 
 class BoardState(GameState):

@@ -73,10 +73,13 @@ def check_game(
     if num_games < 1:
         raise ValueError(f"num_games must be >= 1, got {num_games}")
     game = make(game_or_name) if isinstance(game_or_name, str) else game_or_name
+    doctor = _Doctor(game, seed)
     try:
-        return _Doctor(game, seed).examine(num_games, seconds, progress)
+        doctor.examine(num_games, seconds, progress)
     except ContractError as broken:
         raise shortest(game, broken, seed) from broken.__cause__
+    doctor.check_winners()
+    return doctor.report
 
 
 class _Doctor:
@@ -90,7 +93,7 @@ class _Doctor:
 
     def examine(
         self, num_games: int, seconds: float | None, progress: Callable[[int], None]
-    ) -> Report:
+    ) -> None:
         deadline = time.monotonic() + seconds if seconds is not None else float("inf")
         self.examiner.check_game()
         explore(self.examiner, _SHORT_LINES, self.game.max_game_length)
@@ -100,11 +103,8 @@ class _Doctor:
             self.play(STYLES[number % len(STYLES)], number)
             self.hash_positions()
             progress(number + 1)
-        self.check_winners()
-        report = self.report
-        report.num_positions = len(self.examiner.by_position)
-        report.checked = dict(self.examiner.checked)
-        return report
+        self.report.num_positions = len(self.examiner.by_position)
+        self.report.checked = dict(self.examiner.checked)
 
     def play(self, style: Callable[[Line, list[int], Memory], int], number: int) -> None:
         """One game, every position of it checked if it is not too long."""

@@ -314,7 +314,8 @@ class Examiner:
         """`text`, or `text` with a character lost, changed or added."""
         at = self.rng.randrange(len(text) + 1)
         new = self.rng.choice(("", *text, *"xo1-/ ?"))
-        return self.rng.choice((text, text[:at] + new + text[at + 1 :], text[:at] + new + text[at:]))
+        changed, longer = text[:at] + new + text[at + 1 :], text[:at] + new + text[at:]
+        return self.rng.choice((text, changed, longer))
 
     def check_text(self, state: GameState, view: View) -> None:
         if self.checks("text"):

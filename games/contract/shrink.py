@@ -10,7 +10,7 @@ from games.contract.view import ContractError
 __all__ = ["explore", "shortest"]
 
 # Positions to look at: breadth first, and by leaving moves out.
-_BROAD = 1500
+_BROAD = 800
 _DELETIONS = 200
 
 
