@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from recorded import json_lines, replay
 
 import games
 from games import Game, GameError, GameState, IllegalActionError
 from games.contract import check_game
 from games.twins import perft
-from recorded import json_lines, replay
 
 GAME = games.make("gomoku")
 LETTERS = "abcdefghijklmnopqrs"
