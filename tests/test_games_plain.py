@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import options, ringzero
 
 import games
 from games import BoardGame, GameError, IllegalActionError
@@ -33,8 +34,7 @@ class Kings(BoardGame):
             for cell in range(9)
             if board[cell] in mine
             for right in (-1, 0, 1)
-            if (to := self.step(cell, ahead, right)) is not None
-            and board[to] not in (*mine, "#")
+            if (to := self.step(cell, ahead, right)) is not None and board[to] not in (*mine, "#")
         ]
 
     def play(self, board: list[str], player: int, action: int) -> None:
@@ -201,3 +201,11 @@ def test_any_text_is_a_position_or_a_game_error(text: str) -> None:
     except GameError:
         return
     assert game.state_from_text(state.to_text()).to_text() == state.to_text()
+
+
+def test_the_tutorials_game_trains(tmp_path: Path) -> None:
+    done = ringzero(
+        *("train", TUTORIAL, "--run", tmp_path / "run", "--seed", "1", "--serial", "--quiet"),
+        *options(budget__max_generations=1),
+    )
+    assert done.returncode == 0 and not done.stdout + done.stderr, done.stderr

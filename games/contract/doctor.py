@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from games.base import Game
+from games.contract.checks import check_perft
+from games.contract.examiner import Examiner
 from games.contract.line import STYLES, Line, Memory
-from games.contract.promises import Examiner
 from games.contract.shrink import explore, shortest
 from games.contract.view import ContractError, View
 from games.registry import make
@@ -130,7 +131,7 @@ class _Doctor:
         half = examiner.new_line(line.actions[: memory.rng.randrange(len(line.actions) + 1)])
         view = examiner.glance(half)
         with examiner.no_other_error():
-            examiner.check_perft(half.state, view)
+            check_perft(examiner, half.state, view)
         report.num_games += 1
         report.longest = max(report.longest, len(line.actions))
 
@@ -162,9 +163,11 @@ class _Doctor:
         examiner.checks("returns")
         by_last = Counter({last: self.wins[last, won][0] for last, won in self.wins})
         winners = {winner for _, winner in self.wins}
-        if len(winners) == 1 and sum(by_last.values()) >= _DECIDED and min(
-            by_last[0], by_last[1]
-        ) >= _DECIDED // 8:
+        if (
+            len(winners) == 1
+            and sum(by_last.values()) >= _DECIDED
+            and min(by_last[0], by_last[1]) >= _DECIDED // 8
+        ):
             winner = winners.pop()
             examiner.line, other = (self.wins[last, winner][1] for last in (winner, 1 - winner))
             examiner.fail(

@@ -111,9 +111,7 @@ def highest(line: Line, legal: list[int], memory: Memory) -> int:
     return legal[-1] if memory.rng.random() < 0.9 else memory.rng.choice(legal)
 
 
-def _best(
-    line: Line, legal: list[int], memory: Memory, worth: Callable[[GameState], float]
-) -> int:
+def _best(line: Line, legal: list[int], memory: Memory, worth: Callable[[GameState], float]) -> int:
     if memory.rng.random() < 0.1:  # no two games the same
         return memory.rng.choice(legal)
     children = memory.children(line, legal)

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Sequence
 
 from games.base import Game
-from games.contract.promises import PROMISES, Examiner
+from games.contract.examiner import Examiner
+from games.contract.promises import PROMISES
 from games.contract.view import ContractError
 
 __all__ = ["explore", "shortest"]
