@@ -11,8 +11,8 @@ import pytest
 from double_move import DoubleMove, DoubleMoveState
 from plain_tictactoe import Plain, PlainGame
 
-from games import BoardGame, Game, GameError, GameState, IllegalActionError
-from games.contract import PROMISES, ContractError, check_game
+from games import BoardGame, Game, GameError, GameState, IllegalActionError, twins
+from games.contract import PROMISES, ContractError, check_game, checks
 from games.tictactoe import TicTacToe
 from trainer.cli import main
 
@@ -500,6 +500,53 @@ def test_a_bug_late_in_a_long_game_is_shown_in_few_moves() -> None:
         check_game(Late())
     assert "returns must be two numbers in [-1, 1]" in info.value.rule
     assert len(info.value.moves) == 8
+
+
+# -- twins that lie: a game in Cython whose two faces differ --------------------------------------
+
+
+class Twins:
+    """`games.twins` of a game in which the twin `name` gives `lie(true answer, state)` instead."""
+
+    def __init__(self, name: str, lie: Callable[[Any, GameState], Any]) -> None:
+        self.name, self.lie = name, lie
+
+    def __getattr__(self, name: str) -> Any:
+        true = getattr(twins, name)
+        if name != self.name:
+            return true
+        return lambda state, *args: self.lie(true(state, *args), state)
+
+
+def late(state: GameState) -> bool:
+    return state.to_text().count(".") <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "lie", "rule"),
+    [
+        ("is_terminal", lambda true, state: true and not late(state), "is_terminal_c does not"),
+        ("current_player", lambda true, state: true ^ late(state), "current_player_c does not"),
+        ("position_hash", lambda true, state: true ^ late(state), "hash_c does not"),
+        ("observe", lambda true, state: true ^ late(state), "observe_c does not"),
+        ("legal_actions", lambda true, state: true[late(state) :], "legal_actions_c does not"),
+        ("legal_actions", lambda true, state: true[:: 1 - 2 * late(state)], "legal_actions_c does"),
+        ("outcome", lambda true, state: -true, "outcome_c must be"),
+        ("copy_from", lambda true, state: twins.apply(state, 8), "copy_from_c must copy"),
+        ("apply", lambda true, state: twins.apply(state, 8), "apply_c must play"),
+        ("perft", lambda true, state: true + late(state), "all must count as many|counting"),
+    ],
+)
+def test_a_twin_that_differs_is_found(
+    name: str,
+    lie: Callable[[Any, GameState], Any],
+    rule: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "twins", Twins(name, lie))
+    with pytest.raises(ContractError, match=rule) as info:
+        check_game("tictactoe", num_games=12)
+    assert len(info.value.moves) <= MAX_MOVES
 
 
 # -- the command ----------------------------------------------------------------------------------

@@ -21,6 +21,8 @@ _SHORT_LINES = 120
 _HASHES_PER_GAME = 200
 # Positions of one game that are examined, as good as always; of the others only what costs little.
 _EXAMINED = 40
+# Positions of one game from which moves are counted.
+_COUNTED = 3
 # A promise about many games needs many games.
 _DECIDED = 40
 
@@ -128,10 +130,11 @@ class _Doctor:
                 action = style(line, view.legal, memory)
             memory.times[action] = memory.times.get(action, 0) + 1
             examiner.play(line, action)
-        half = examiner.new_line(line.actions[: memory.rng.randrange(len(line.actions) + 1)])
-        view = examiner.glance(half)
-        with examiner.no_other_error():
-            check_perft(examiner, half.state, view)
+        for _ in range(_COUNTED):
+            part = examiner.new_line(line.actions[: memory.rng.randrange(len(line.actions) + 1)])
+            view = examiner.glance(part)
+            with examiner.no_other_error():
+                check_perft(examiner, part.state, view)
         report.num_games += 1
         report.longest = max(report.longest, len(line.actions))
 
