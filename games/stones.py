@@ -84,8 +84,10 @@ def read_cells(game: Game, text: str) -> tuple[int, int, int | None]:
         If the text has other characters or another shape.
     """
     parts = text.split()
-    if not 1 <= len(parts) <= 2 or (len(parts) == 2 and parts[1] not in tuple(MARKS)):
+    if not 1 <= len(parts) <= 2:
         raise not_a_position(game, text, "it must be a board and the side to move, x or o")
+    if len(parts) == 2 and parts[1] not in tuple(MARKS):
+        raise not_a_position(game, text, f"the side to move must be x or o, got {parts[1]!r}")
     rows = parts[0].split("/")
     if [len(row) for row in rows] != [game.columns] * game.rows:
         raise not_a_position(

@@ -301,7 +301,7 @@ def test_bad_option_is_an_error(options: dict[str, Any], why: str) -> None:
         ("oo/xx o", "o is to move and has won already"),
         ("xo/x. x", "x is to move and has won already"),
         ("oo/o.", "the side to move must be told where x has 0 stones and o 3"),
-        ("x./.. z", "a board and the side to move, x or o"),
+        ("x./.. z", "the side to move must be x or o, got 'z'"),
         ("x./...", "2 rows of 2 cells"),
         ("x./.#", "one of . x o, got '#'"),
         ("a1 a1", "move 2: 'a1' is not a legal move"),
