@@ -167,6 +167,7 @@ cdef class GomokuState(NativeState):
 
     cdef int apply_c(self, action_t action) except -1 nogil:
         cdef int player = self.num_stones & 1
+        assert 0 <= action < self.game.num_actions
         self.board[action >> 6].stones[player] |= <uint64_t>1 << (action & 63)
         self.num_stones += 1
         self.won = self.wins(player, action)

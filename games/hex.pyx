@@ -194,7 +194,9 @@ cdef class HexState(NativeState):
 
     cdef int apply_c(self, action_t action) except -1 nogil:
         cdef int cell
+        assert 0 <= action < self.game.num_actions
         if action == (<Hex>self.game).num_cells:
+            assert self.may_swap()
             # Take the other player's place: the stone lies as it did for that player.
             cell = self.lone_stone()
             memset(self.board, 0, sizeof(self.board))

@@ -39,8 +39,9 @@ def test_all_is_sorted() -> None:
 
 def test_names_are_sorted_and_made() -> None:
     assert games.names() == sorted(games.names())
-    assert {"connect4", "tictactoe"} <= set(games.names())
-    for name in ("connect4", "tictactoe"):
+    built_in = ("connect4", "gomoku", "hex", "tictactoe")
+    assert {*built_in} <= set(games.names())
+    for name in built_in:
         assert games.make(name).name == name
 
 
@@ -64,6 +65,8 @@ def test_unknown_option_lists_the_allowed_ones() -> None:
         ("tictactoe", {}),
         ("connect4", {}),
         ("connect4", {"rows": 5}),
+        ("hex", {"size": 5, "swap": True}),
+        ("gomoku", {"size": 9, "exact": True}),
         (NIM, {}),
         (NIM, {"heaps": 2, "size": 7}),
     ],
