@@ -12,7 +12,7 @@ from double_move import DoubleMove, DoubleMoveState
 from plain_tictactoe import Plain, PlainGame
 
 from games import BoardGame, Game, GameError, GameState, IllegalActionError, twins
-from games.contract import PROMISES, ContractError, check_game, checks
+from games.contract import PROMISES, ContractError, check_game, checks, doctor
 from games.tictactoe import TicTacToe
 from trainer.cli import main
 
@@ -447,6 +447,32 @@ def test_a_planted_bug_is_found_and_shown_in_few_moves(game: Game, promise: str)
     assert len(broken.moves) <= MAX_MOVES
     assert all(len(moves) <= MAX_MOVES for moves in broken.others)
     assert broken.rule in str(broken) and " ".join(broken.moves) in str(broken)
+
+
+class Headstart(BoardGame):
+    """Each takes one to three; the first player must get nine of twelve, which is hard."""
+
+    def __init__(self) -> None:
+        super().__init__("." * 12, max_game_length=12, num_actions=3)
+
+    def legal_actions(self, board: list[str], player: int) -> list[int]:
+        return list(range(min(3, board.count("."))))
+
+    def play(self, board: list[str], player: int, action: int) -> None:
+        first = board.index(".")
+        board[first : first + action + 1] = "xo"[player] * (action + 1)
+
+    def result(self, board: list[str], player: int, legal: list[int]) -> float | None:
+        if legal:
+            return None
+        return 1.0 if (board.count("x") >= 9) == (player == 0) else -1.0
+
+
+def test_a_side_that_hardly_ever_wins_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_game(Headstart(), seed=1)
+    monkeypatch.setattr(doctor, "_HELPED", 0)  # without help it would look like one
+    with pytest.raises(ContractError, match="player 1 won every decided game"):
+        check_game(Headstart(), seed=1)
 
 
 class Diagonals(PlainGame):

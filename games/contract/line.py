@@ -7,7 +7,7 @@ import numpy as np
 
 from games.base import Game, GameState
 
-__all__ = ["STYLES", "Line"]
+__all__ = ["STYLES", "Line", "Memory", "Style", "inverse", "planless"]
 
 # Children that a style of play looks at before it chooses.
 _LOOK_AHEAD = 6
@@ -109,6 +109,17 @@ def lowest(line: Line, legal: list[int], memory: Memory) -> int:
 def highest(line: Line, legal: list[int], memory: Memory) -> int:
     """The last of the list, which is often a pass, with now and then another."""
     return legal[-1] if memory.rng.random() < 0.9 else memory.rng.choice(legal)
+
+
+def planless(player: int, end: int) -> Style:
+    """`player` takes the first (0) or the last (-1) of its actions, the other one any."""
+
+    def style(line: Line, legal: list[int], memory: Memory) -> int:
+        if line.state.get_current_player() == player:
+            return legal[end]
+        return memory.rng.choice(legal)
+
+    return style
 
 
 def _best(line: Line, legal: list[int], memory: Memory, worth: Callable[[GameState], float]) -> int:
