@@ -11,9 +11,12 @@
 
 from games.base import Game, GameState, NativeState
 from games.errors import GameError, IllegalActionError
+from games.plain import BoardGame, BoardState
 from games.registry import from_spec, make, names, register, spec
 
 __all__ = [
+    "BoardGame",
+    "BoardState",
     "Game",
     "GameError",
     "GameState",

@@ -24,6 +24,8 @@ _GROUP = "ringzero.games"
 _BUILT_IN = {  # modules with a `make`, imported when asked for
     "breakthrough": "games.breakthrough",
     "connect4": "games.connect4",
+    "gomoku": "games.gomoku",
+    "hex": "games.hex",
     "othello": "games.othello",
     "tictactoe": "games.tictactoe",
 }

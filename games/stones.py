@@ -23,6 +23,7 @@ __all__ = [
     "numbers",
     "play",
     "read_board",
+    "read_cells",
     "read_position",
     "status",
     "stone_at",
@@ -83,10 +84,10 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
     Raises
     ------
     GameError
-        If it has other characters or another shape, if the players cannot have so many stones
-        after taking turns, or if the side to move does not fit the numbers of stones.
+        As `read_cells` does, and if the players cannot have so many stones after taking turns or
+        the side to move does not fit the numbers of stones.
     """
-    x, o, side = _read(game, text)
+    x, o, player = read_cells(game, text)
     lead = x.bit_count() - o.bit_count()
     if lead not in (0, 1):
         raise not_a_position(
@@ -94,35 +95,26 @@ def read_board(game: Game, text: str) -> tuple[int, int]:
             text,
             f"x must have as many stones as o or one more, got {x.bit_count()} and {o.bit_count()}",
         )
-    if side not in (None, MARKS[lead]):
+    if player not in (None, lead):
         raise not_a_position(
-            game, text, f"after so many stones {MARKS[lead]} is to move, got {side!r}"
+            game, text, f"after so many stones {MARKS[lead]} is to move, got {MARKS[1 - lead]!r}"
         )
     return x, o
 
 
-def read_position(game: Game, text: str) -> tuple[int, int, int]:
-    """x's and o's stones and the player to move, where the stones do not tell who that is.
+def read_cells(game: Game, text: str) -> tuple[int, int, int | None]:
+    """x's stones, o's stones and, where `text` names it, the player to move.
 
     Raises
     ------
     GameError
-        If it has other characters or another shape, or if the side to move is not given.
+        If the text has other characters or another shape.
     """
-    x, o, side = _read(game, text)
-    if side is None or side not in (*MARKS,):
-        got = "nothing" if side is None else repr(side)
-        raise not_a_position(
-            game, text, f"the side to move, x or o, must follow the board, got {got}"
-        )
-    return x, o, MARKS.index(side)
-
-
-def _read(game: Game, text: str) -> tuple[int, int, str | None]:
-    # The stones and the word behind the board, if there is one.
     parts = text.split()
     if not 1 <= len(parts) <= 2:
         raise not_a_position(game, text, "it must be a board and the side to move, x or o")
+    if len(parts) == 2 and parts[1] not in tuple(MARKS):
+        raise not_a_position(game, text, f"the side to move must be x or o, got {parts[1]!r}")
     rows = parts[0].split("/")
     if [len(row) for row in rows] != [game.columns] * game.rows:
         raise not_a_position(
@@ -134,7 +126,24 @@ def _read(game: Game, text: str) -> tuple[int, int, str | None]:
             raise not_a_position(game, text, f"a cell must be one of . x o, got {mark!r}")
         x |= (mark == "x") << cell
         o |= (mark == "o") << cell
-    return x, o, parts[1] if len(parts) == 2 else None
+    return x, o, MARKS.index(parts[1]) if len(parts) == 2 else None
+
+
+def read_position(game: Game, text: str) -> tuple[int, int, int]:
+    """x's and o's stones and the player to move, where the stones do not tell who that is.
+
+    Raises
+    ------
+    GameError
+        As `read_cells` does, and if the side to move is not given.
+    """
+    x, o, player = read_cells(game, text)
+    if player is None:
+        raise not_a_position(
+            game, text, "the side to move, x or o, must follow the board, got nothing"
+        )
+    return x, o, player
+
 
 
 def play(game: Game, text: str, moves: Iterable[str]) -> GameState:

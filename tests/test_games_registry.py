@@ -39,7 +39,7 @@ def test_all_is_sorted() -> None:
 
 def test_names_are_sorted_and_made() -> None:
     assert games.names() == sorted(games.names())
-    built_in = {"breakthrough", "connect4", "othello", "tictactoe"}
+    built_in = {"breakthrough", "connect4", "gomoku", "hex", "othello", "tictactoe"}
     assert built_in <= set(games.names())
     for name in built_in:
         assert games.make(name).name == name
@@ -67,6 +67,8 @@ def test_unknown_option_lists_the_allowed_ones() -> None:
         ("connect4", {"rows": 5}),
         ("othello", {"size": 6}),
         ("breakthrough", {"columns": 5}),
+        ("hex", {"size": 5, "swap": True}),
+        ("gomoku", {"size": 9, "exact": True}),
         (NIM, {}),
         (NIM, {"heaps": 2, "size": 7}),
     ],

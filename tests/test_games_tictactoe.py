@@ -132,7 +132,7 @@ def test_str_shows_coordinates_of_free_cells() -> None:
         ("xxx/oo./o..", "the game was over before the last move"),
         ("ooo/xx./xx.", "the game was over before the last move"),
         ("x../.../... x", "after so many stones o is to move, got 'x'"),
-        ("x../.../... q", "after so many stones o is to move, got 'q'"),
+        ("x../.../... q", "the side to move must be x or o, got 'q'"),
         ("x../.../... o o", "a board and the side to move"),
         ("x../...", "3 rows of 3 cells"),
         ("x.../../...", "3 rows of 3 cells"),

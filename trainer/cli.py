@@ -480,15 +480,52 @@ def list_games(*, as_json: Json = False) -> int:
 
 
 @app.command(name="check-game")
-def check_game(game: str, /, *, games: int = 50, seed: Seed = 0) -> int:
-    """Check that a game keeps its contract, by random play.
+def check_game(
+    game: str, /, *, games: Annotated[int, Parameter(validator=Number(gte=1))] = 50,
+    seconds: Annotated[float | None, Parameter(validator=Number(gt=0))] = None, seed: Seed = 0,
+    as_json: Json = False,
+) -> int:  # fmt: skip
+    """Check that a game keeps its contract, by playing it at random and with bad intent.
 
     Example: ringzero check-game docs/examples/nim.py
+
+    Parameters
+    ----------
+    games
+        Games to play.
+    seconds
+        Begin no more games after so long.
     """
+    from games.contract import PROMISES, ContractError
     from games.contract import check_game as check
 
-    check(game, num_games=games, seed=seed)
-    print(f"{game}: kept every promise in {games} random games")
+    try:
+        with _progress_bar("games", games, as_json) as progress:
+            report = check(game, num_games=games, seed=seed, seconds=seconds, progress=progress)
+    except ContractError as broken:
+        if as_json:
+            found = {"kept": False, "game": game}
+            for name in ("promise", "rule", "moves", "others", "board"):
+                found[name] = getattr(broken, name)
+            _print_json(found)
+        else:
+            _console().print(f"[red]✗[/red] {PROMISES[broken.promise]}")
+            print(broken)
+        return 1
+    if as_json:
+        _print_json({"kept": True, **asdict(report)})
+        return 0
+    from rich.table import Table
+
+    table = Table("", "promise", "checked", box=None)
+    for name, promise in PROMISES.items():
+        table.add_row("[green]✓[/green]", promise, f"{report.checked[name]:,}")
+    _console().print(table)
+    print(
+        f"{report.game}: kept every promise in {report.num_games} games and "
+        f"{report.num_positions:,} different positions; the longest had {report.longest} plies, "
+        f"the widest position {report.most_legal} moves"
+    )
     return 0
 
 
