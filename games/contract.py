@@ -39,6 +39,7 @@ class _View(NamedTuple):
     legal: list[int]
     returns: list[float]
     text: str
+    history: str
     position_hash: int
     observation: bytes
     packed_observation: bytes
@@ -51,6 +52,7 @@ class _View(NamedTuple):
             legal=list(state.get_legal_actions()),
             returns=list(state.returns()),
             text=state.to_text(),
+            history=state.history_text(),
             position_hash=state.position_hash(),
             observation=state.observation().tobytes(),
             packed_observation=state.packed_observation().tobytes(),
@@ -64,6 +66,15 @@ class _View(NamedTuple):
             for name, mine, theirs in pairs
             if mine != theirs
         )
+
+
+class _Looks(NamedTuple):
+    """What the search and the network are shown of a position."""
+
+    terminal: bool
+    player: int
+    legal: tuple[int, ...]
+    packed_observation: bytes
 
 
 def check_game(game_or_name: Game | str, *, num_games: int = 50, seed: int = 0) -> None:
@@ -100,7 +111,7 @@ class _Checker:
         self.moves: list[str] = []
         self.state: GameState | None = None
         self.scratch: GameState | None = None  # keeps what earlier positions left in it
-        self.by_hash: dict[int, tuple[str, int]] = {}
+        self.by_hash: dict[int, tuple[_Looks, str]] = {}
         self.by_position: dict[tuple[str, int], int] = {}
 
     # -- reporting ------------------------------------------------------------------------
@@ -277,21 +288,32 @@ class _Checker:
                 )
 
     def check_text(self, state: GameState, view: _View) -> None:
-        if not view.text or view.text.splitlines() != [view.text]:
-            self.fail(f"to_text must be one line, got {view.text!r}")
+        for what, text in (("to_text", view.text), ("history_text", view.history)):
+            if not text or text.splitlines() != [text]:
+                self.fail(f"{what} must be one line, got {text!r}")
         if not str(state):
             self.fail("str(state) must be a board for people, got nothing")
-        again = _View.of(self.game.state_from_text(view.text))
-        self.same("state_from_text must undo to_text", view, again)
+        again = _View.of(self.game.state_from_text(view.history))
+        if view.history == view.text:
+            self.same("state_from_text must undo to_text", view, again)
+            return
+        self.same("state_from_text must undo history_text", view, again)
+        text = self.game.state_from_text(view.text).to_text()
+        if text != view.text:
+            self.fail(f"state_from_text must undo to_text, {view.text!r} became {text!r}")
 
     def check_hash(self, view: _View) -> None:
-        position = (view.text, view.player)
+        position = (view.history, view.player)
         before = self.by_position.setdefault(position, view.position_hash)
         if before != view.position_hash:
             self.fail(f"equal positions must hash equally, got {before} and {view.position_hash}")
-        other = self.by_hash.setdefault(view.position_hash, position)
-        if other != position:
-            self.fail(f"different positions must hash differently, {other} and {position} do not")
+        # A text may count moves, which decide nothing; what is shown to a network must agree.
+        looks = _Looks(view.terminal, view.player, tuple(view.legal), view.packed_observation)
+        other, text = self.by_hash.setdefault(view.position_hash, (looks, view.history))
+        if other != looks:
+            self.fail(
+                f"different positions must hash differently, {text!r} and {view.history!r} do not"
+            )
 
     def check_twins(self, state: GameState, view: _View) -> None:
         agree = {
