@@ -22,6 +22,7 @@ __all__ = ["from_spec", "make", "names", "register", "spec"]
 
 _GROUP = "ringzero.games"
 _BUILT_IN = {  # modules with a `make`, imported when asked for
+    "chess": "games.chess",
     "connect4": "games.connect4",
     "tictactoe": "games.tictactoe",
 }
