@@ -192,6 +192,14 @@ cdef class GameState:
         """One line that `Game.state_from_text` reads back."""
         raise NotImplementedError(f"{type(self).__name__}.to_text is not written")
 
+    def history_text(self):
+        """One line from which `Game.state_from_text` makes this very state again.
+
+        It is `to_text` unless the rules ask for the past (a third repetition) and the usual text
+        of a position does not tell it.
+        """
+        return self.to_text()
+
     def clone(self):
         """An independent copy."""
         cls = type(self)
@@ -242,7 +250,7 @@ cdef class GameState:
 
     def position_hash(self):
         """64 bits that are equal for equal positions."""
-        text = f"{self.get_current_player()} {self.to_text()}".encode()
+        text = f"{self.get_current_player()} {self.history_text()}".encode()
         return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
 
     def packed_observation(self):

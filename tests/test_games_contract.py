@@ -258,6 +258,38 @@ def test_wrong_parser_is_found() -> None:
         check_game(ForgetsTheSide(), num_games=100)
 
 
+class Remembers(Plain):
+    """Keeps the order of its moves, which its board does not tell."""
+
+    past = ""
+
+    def apply_action(self, action: int) -> None:
+        super().apply_action(action)
+        self.past += str(action)
+
+    def history_text(self) -> str:
+        return f"{self.to_text()} {self.past}".strip()
+
+
+class RemembersGame(PlainGame):
+    def __init__(self, *, reads_the_past: bool) -> None:
+        super().__init__(Remembers)
+        self.reads_the_past = reads_the_past
+
+    def state_from_text(self, text: str) -> GameState:
+        board, _, past = text.partition(" ")
+        state = super().state_from_text(board)
+        assert isinstance(state, Remembers)
+        state.past = past if self.reads_the_past else ""
+        return state
+
+
+def test_text_of_the_past_is_asked_for_where_there_is_one() -> None:
+    check_game(RemembersGame(reads_the_past=True))
+    with pytest.raises(ContractError, match="must undo history_text: they differ in history"):
+        check_game(RemembersGame(reads_the_past=False))
+
+
 def test_error_has_the_rule_the_moves_and_the_board() -> None:
     with pytest.raises(ContractError) as info:
         check_game(PlainGame(EarlyReward))

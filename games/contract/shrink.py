@@ -26,7 +26,7 @@ def explore(examiner: Examiner, num_positions: int, max_length: int) -> None:
         line = examiner.new_line(waiting.popleft())
         view = examiner.examine(line)
         num_positions -= 1
-        position = (view.text, view.player)
+        position = (view.history, view.player)
         if position not in followed and len(line.actions) < max_length:
             followed.add(position)
             waiting.extend([*line.actions, action] for action in view.legal)
