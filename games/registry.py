@@ -23,6 +23,7 @@ __all__ = ["from_spec", "make", "names", "register", "spec"]
 _GROUP = "ringzero.games"
 _BUILT_IN = {  # modules with a `make`, imported when asked for
     "connect4": "games.connect4",
+    "go": "games.go",
     "tictactoe": "games.tictactoe",
 }
 _registered: dict[str, Callable[..., Game]] = {}
