@@ -106,7 +106,9 @@ cdef class Go(Game):
         if type(suicide) is not bool:
             raise GameError(f"suicide of go must be true or false, got {suicide!r}")
         if max_plies is not None and (type(max_plies) is not int or not 1 <= max_plies <= 10000):
-            raise GameError(f"max_plies of go must be an integer from 1 to 10000, got {max_plies!r}")
+            raise GameError(
+                f"max_plies of go must be an integer from 1 to 10000, got {max_plies!r}"
+            )
         super().__init__(
             "go", num_actions=size * size + 1, board_shape=(size, size), num_planes=NUM_PLANES,
             num_scalars=NUM_SCALARS, max_game_length=max_plies or 2 * max(size, 9) ** 2,
@@ -287,9 +289,12 @@ cdef class GoState(NativeState):
             else:
                 turn.last = point
             mover = turn.player if k else 1 - turn.player
-            # Only the last stone must still stand, and a suicide leaves nothing.
-            gone = board.colour[point] == EMPTY and (k or rules.suicide)
-            if point != rules.num_points and board.colour[point] != mover and not gone:
+            # The stone before the last may have been captured; a suicide leaves its point free.
+            fits = (
+                point == rules.num_points or board.colour[point] == mover
+                or k and rules.suicide or board.colour[point] == EMPTY and (k or rules.suicide)
+            )
+            if not fits:
                 raise not_a_position(
                     game, text,
                     f"the last moves include {point_name(point, rules.size)} by {MARKS[mover]}, "
@@ -321,7 +326,7 @@ cdef class GoState(NativeState):
         return point_name(action, self.rules.size)
 
     def to_text(self):
-        """The position in one line, as `games.go_text` describes it; earlier boards are left out."""
+        """The position in one line, as `games.go_text` describes it; not the earlier boards."""
         cdef const turn_t* turn = &self.board.turn
         x, o = self.stones()
         return " ".join([
