@@ -247,12 +247,15 @@ cdef inline uint64_t chain_key(const board_t* board, int head) noexcept nogil:
             return key
 
 
-cdef inline int touching(const board_t* board, const int16_t* neighbours, int k) noexcept nogil:
-    # Stones of neighbour k's chain among the four.
-    cdef int j, num = 0, head = board.chain[neighbours[k]]
+cdef inline bint has_more(const board_t* board, const int16_t* neighbours, int k) noexcept nogil:
+    # Neighbour k's chain has another liberty than this point, which gives it one count for each
+    # of the four neighbours that is its stone.
+    cdef int j, head = board.chain[neighbours[k]], liberties = board.liberties[head]
+    if liberties > 4:
+        return True
     for j in range(4):
-        num += board.chain[neighbours[j]] == head
-    return num
+        liberties -= board.chain[neighbours[j]] == head
+    return liberties > 0
 
 
 cdef inline bint is_first(const board_t* board, const int16_t* neighbours, int k) noexcept nogil:
@@ -272,9 +275,8 @@ cdef inline bint can_stay(const board_t* board, const rules_t* rules, int point)
     for k in range(4):
         beside = neighbours[k]
         colour = board.colour[beside]
-        if colour == EMPTY or colour != WALL and (
-            (board.liberties[board.chain[beside]] > touching(board, neighbours, k))
-            == (colour == board.turn.player)
+        if colour == EMPTY or (
+            colour != WALL and has_more(board, neighbours, k) == (colour == board.turn.player)
         ):
             return True
     return False
@@ -299,8 +301,7 @@ cdef uint64_t board_key_after(const board_t* board, const rules_t* rules, int po
         key ^= ZOBRIST[player][point]
     for k in range(4):
         beside = neighbours[k]
-        if (board.colour[beside] == dying
-                and board.liberties[board.chain[beside]] == touching(board, neighbours, k)
+        if (board.colour[beside] == dying and not has_more(board, neighbours, k)
                 and is_first(board, neighbours, k)):
             key ^= chain_key(board, board.chain[beside])
     if rules.repetition == SITUATIONAL and player == BLACK:
