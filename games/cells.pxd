@@ -41,8 +41,8 @@ cdef inline int list_bits(uint64_t bits, action_t first, int count, action_t* ou
     # depends on the board. At most `count` entries of `out` are overwritten.
     cdef four_t base = four_of(first)
     cdef action_t* next = out
-    cdef int i
-    for i in range(count >> 2):
+    cdef int _, i
+    for _ in range(count >> 2):
         store_nibble(next, bits & 15, base)
         next += NIBBLE_COUNTS[bits & 15]
         base = four_plus(base, 4)

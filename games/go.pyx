@@ -182,6 +182,7 @@ cdef class GoState(NativeState):
         return 0
 
     cdef int apply_c(self, action_t action) except -1 nogil:
+        assert action == self.rules.num_points or self.board.colour[action] == EMPTY
         board_play(&self.board, self.rules, action)
         return 0
 

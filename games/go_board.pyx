@@ -62,6 +62,7 @@ cdef inline void neighbours_of(const rules_t* rules, const uint64_t* points,
 cdef int rules_init(rules_t* rules, int size, int max_plies, repetition_t repetition,
                     bint suicide) except -1:
     cdef int point, row, column, num_points = size * size
+    cdef size_t arrays = (num_points + 1) * (4 * sizeof(int16_t) + sizeof(uint8_t))
     memset(rules, 0, sizeof(rules_t))
     rules.size = size
     rules.num_points = num_points
@@ -69,11 +70,10 @@ cdef int rules_init(rules_t* rules, int size, int max_plies, repetition_t repeti
     rules.max_plies = max_plies
     rules.repetition = repetition
     rules.suicide = suicide
-    # Eight bits a key keep false alarms rare; games that are made to last get more of them.
+    # At least eight bits a key keep false alarms rare, up to games of 2048 plies.
     rules.filter_words = 1
     while rules.filter_words * 8 < <size_t>max_plies and rules.filter_words < 256:
         rules.filter_words *= 2
-    arrays = (num_points + 1) * (4 * sizeof(int16_t) + sizeof(uint8_t))
     rules.fixed_bytes = 8 * (4 * rules.num_words + rules.filter_words + (arrays + 7) // 8)
     for point in range(num_points):
         row, column = point // size, point % size

@@ -168,7 +168,7 @@ def playouts(GameState start not None, int num_games, uint64_t seed=0):
     cdef GameState state = start.clone()
     cdef int64_t plies = 0
     cdef double total = 0
-    cdef int game, num
+    cdef int _game, num
     cdef uint64_t draw
     cdef action_t* actions = <action_t*>PyMem_Malloc(
         start.game.max_legal_actions * sizeof(action_t))
@@ -177,7 +177,7 @@ def playouts(GameState start not None, int num_games, uint64_t seed=0):
     seed = mix64(seed + 1)
     try:
         with nogil:
-            for game in range(num_games):
+            for _game in range(num_games):
                 state.copy_from_c(start)
                 while not state.is_terminal_c():
                     num = state.legal_actions_c(actions)

@@ -6,19 +6,21 @@ refuses a debug build, whose figures mean nothing.
 
 from trainer.bench.common import machine, network_config, refuse_debug_build
 from trainer.bench.network import NetFigures, net
-from trainer.bench.search import TreeFigures, tree
+from trainer.bench.search import PlayoutFigures, TreeFigures, playouts, tree
 from trainer.bench.selfplay import PipelineFigures, pipeline
 from trainer.bench.transport import RingFigures, ring
 
 __all__ = [
     "NetFigures",
     "PipelineFigures",
+    "PlayoutFigures",
     "RingFigures",
     "TreeFigures",
     "machine",
     "net",
     "network_config",
     "pipeline",
+    "playouts",
     "refuse_debug_build",
     "ring",
     "tree",
