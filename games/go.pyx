@@ -3,10 +3,10 @@
 Actions are the points row by row from the top left, then the pass; moves are ``e5`` and ``pass``.
 
 Why the observation has these planes: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565,
-appendix A, gives a network liberties, points forbidden by ko and the last moves, and finds
-that such inputs save much learning. AlphaGo Zero's eight past boards tell the same less directly.
-Two last moves are enough to see what is being answered; more would also make positions differ
-that were reached by the same moves in another order, which the evaluation cache would pay for.
+gives its network liberties, points forbidden by ko and the last moves (appendix A), and learns
+slower without its Go-specific planes (section 5). AlphaGo Zero's eight past boards say the same
+less directly. Two last moves show what is being answered; with more, fewer positions would be met
+again by the same moves in another order, and the evaluation cache lives on those.
 """
 
 import numpy as np
