@@ -21,4 +21,4 @@ cdef class GoState(NativeState):
     cdef board_t board
     cdef const rules_t* rules      # of `game`, which this state keeps alive
 
-    cdef int set_history(self, str text, position) except -1
+    cdef tuple _points(self, const uint64_t* points)    # black's and white's as integers

@@ -5,8 +5,7 @@ Actions are the points row by row from the top left, then the pass; moves are ``
 Why the observation has these planes: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565,
 gives its network liberties, points forbidden by ko and the last moves (appendix A), and learns
 slower without its Go-specific planes (section 5). AlphaGo Zero's eight past boards say the same
-less directly. Two last moves show what is being answered; with more, fewer positions would be met
-again by the same moves in another order, and the evaluation cache lives on those.
+less directly. Two last moves show what is being answered.
 """
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from libc.stdint cimport uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from games.base cimport Game, GameState, NativeState, action_t, mix64
+from games.base cimport Game, GameState, NativeState, action_t
 from games.cells cimport list_bits
 from games.go_board cimport (
     BLACK,
@@ -26,26 +25,24 @@ from games.go_board cimport (
     SITUATIONAL,
     WHITE,
     board_area,
+    board_begin,
     board_copy,
-    board_forget,
     board_free,
     board_init,
-    board_key,
-    board_key_after,
     board_liberties,
+    board_move,
     board_moves,
     board_over,
     board_place,
     board_play,
-    board_remember,
     rules_init,
     rules_t,
     turn_t,
 )
 
 from games.errors import GameError
-from games.go_text import LETTERS, point_name, read_point, read_position
-from games.stones import MARKS, board_text, not_a_position, play, status, stone_at
+from games.go_text import LETTERS, play_on, point_name, read_point, read_position
+from games.stones import board_text, not_a_position, status, stone_at
 
 __all__ = ["Go", "GoState", "make"]
 
@@ -134,24 +131,28 @@ cdef class Go(Game):
         Raises
         ------
         GameError
-            If the rules do not allow it: a chain without liberties, a last move that is not on the
-            board, a forbidden point that could not be played anyway.
+            If a chain has no liberty, a move is illegal, or the moves lead elsewhere.
         """
-        if "/" not in text:
-            return play(self, text, text.split())
-        position = read_position(self, text)
         cdef GoState state = GoState(self)
         cdef int point, colour
-        for point, colour in position.stones:
+        if "/" not in text:
+            play_on(state, text, text.split())
+            return state
+        position = read_position(self, text)
+        for point, colour in position.setup:
             board_place(&state.board, &self.rules, point, colour)
-        for point, colour in position.stones:
+        for point, colour in position.setup:
             # Captures cannot have happened unless some chain lacks liberties.
             if (state.board.colour[point] != colour
                     or board_liberties(&state.board, &self.rules, point, 1) == 0):
                 raise not_a_position(
                     self, text, f"the chain of {point_name(point, self.rows)} has no liberty"
                 )
-        state.set_history(text, position)
+        board_begin(&state.board, &self.rules, position.first_player)
+        play_on(state, text, position.moves)
+        shown = board_text(self, *state.stones(), state.board.turn.player)
+        if shown != position.shown:
+            raise not_a_position(self, text, f"its moves lead to {shown!r}")
         return state
 
     def symmetries(self):
@@ -213,7 +214,7 @@ cdef class GoState(NativeState):
     cdef int observe_c(self, uint8_t* out) except -1 nogil:
         cdef const rules_t* rules = self.rules
         cdef const turn_t* turn = &self.board.turn
-        cdef int num_words = rules.num_words, point, stone, num
+        cdef int num_words = rules.num_words, point, stone, num, k
         cdef size_t plane = 8 * <size_t>num_words
         cdef uint64_t[MAX_WORDS] legal
         cdef uint64_t* planes = <uint64_t*>out
@@ -235,85 +236,22 @@ cdef class GoState(NativeState):
                     break
         if not board_over(&self.board, rules):
             board_moves(&self.board, rules, legal, planes + 5 * num_words)
-        if 0 <= turn.last < rules.num_points:
-            mark(planes + 6 * num_words, turn.last)
-        if 0 <= turn.before_last < rules.num_points:
-            mark(planes + 7 * num_words, turn.before_last)
+        for k in range(2):
+            point = board_move(&self.board, k + 1)
+            if point != NO_MOVE and point != rules.num_points:
+                mark(planes + (6 + k) * num_words, point)
         # Komi over 20 as in KataGo. The end by length is told once it is a board's points away.
         scalars[0] = <float>((<Go>self.game).komi / 20)
         if turn.player == BLACK:
             scalars[0] = -scalars[0]
-        scalars[1] = turn.last == rules.num_points
+        scalars[1] = board_move(&self.board, 1) == rules.num_points
         scalars[2] = min(1.0, (rules.max_plies - turn.ply) / <float>rules.num_points)
         return 0
 
     cdef uint64_t hash_c(self) except? 0 nogil:
-        # All that `to_text` says and a network sees. Earlier boards decide the future as well, but
-        # only where they forbid a point now are they hashed: any more, and no position would be
-        # met twice by two orders of moves.
-        cdef uint64_t[MAX_WORDS] legal
-        cdef uint64_t[MAX_WORDS] repeating
-        cdef const turn_t* turn = &self.board.turn
-        cdef uint64_t key = mix64(
-            turn.hash ^ mix64((<uint64_t>turn.ply << 32) ^ (<uint64_t>(turn.last + 1) << 16)
-                              ^ (<uint64_t>(turn.before_last + 1) << 4) ^ turn.player))
-        cdef int i
-        if board_over(&self.board, self.rules):
-            return key
-        board_moves(&self.board, self.rules, legal, repeating)
-        for i in range(self.rules.num_words):
-            if repeating[i]:
-                key = mix64(key ^ mix64(repeating[i] + i))
-        return key
-
-    cdef int set_history(self, str text, position) except -1:
-        """Take over what a text says beside the stones, which are on the board."""
-        cdef board_t* board = &self.board
-        cdef const rules_t* rules = self.rules
-        cdef turn_t* turn = &board.turn
-        cdef uint64_t[MAX_WORDS] legal
-        cdef uint64_t[MAX_WORDS] repeating
-        cdef int point, k
-        game = self.game
-        if position.ply > rules.max_plies:
-            raise not_a_position(game, text, f"no game is longer than {rules.max_plies} plies")
-        if len(position.last_moves) > min(2, position.ply):
-            raise not_a_position(
-                game, text, f"the last moves are at most two and not more than the "
-                f"{position.ply} plies played"
-            )
-        turn.player = position.player
-        turn.ply = position.ply
-        for k, point in enumerate(reversed(position.last_moves)):
-            if k:
-                turn.before_last = point
-            else:
-                turn.last = point
-            mover = turn.player if k else 1 - turn.player
-            # The stone before the last may have been captured; a suicide leaves its point free.
-            fits = (
-                point == rules.num_points or board.colour[point] == mover
-                or k and rules.suicide or board.colour[point] == EMPTY and (k or rules.suicide)
-            )
-            if not fits:
-                raise not_a_position(
-                    game, text,
-                    f"the last moves include {point_name(point, rules.size)} by {MARKS[mover]}, "
-                    "whose stone is not there"
-                )
-        board_forget(board, rules)
-        if not board_over(board, rules):
-            board_moves(board, rules, legal, repeating)
-            for point in position.repeating:
-                if point < rules.num_points and legal[point >> 6] >> (point & 63) & 1:
-                    board_remember(board, rules, board_key_after(board, rules, point))
-                    mark(board.ever + turn.player * rules.num_words, point)
-        board_remember(board, rules, board_key(board, rules))
-        if self.ko_points() != sorted(position.repeating):
-            raise not_a_position(
-                game, text, "the forbidden points are not those that repetition can forbid"
-            )
-        return 0
+        # Every earlier board decides the future, so positions are equal only if all their moves
+        # are, and are never met by two orders of moves.
+        return self.board.turn.line
 
     def move_to_action(self, str text not None):
         """The legal action that `text` names: ``e5``, ``E5`` or ``pass``."""
@@ -327,27 +265,28 @@ cdef class GoState(NativeState):
         return point_name(action, self.rules.size)
 
     def to_text(self):
-        """The position in one line, as `games.go_text` describes it; not the earlier boards."""
+        """The board and the moves that led to it, as `games.go_text` describes."""
         cdef const turn_t* turn = &self.board.turn
-        x, o = self.stones()
-        return " ".join([
-            board_text(self.game, x, o, turn.player),
-            str(turn.ply),
-            self._moves([move for move in (turn.before_last, turn.last) if move != NO_MOVE]),
-            self._moves(self.ko_points()),
-        ])
-
-    def _moves(self, actions):
-        return ",".join(map(self.action_to_move, actions)) or "-"
+        cdef int i
+        words = [board_text(self.game, *self.stones(), turn.player)]
+        if turn.ply:
+            words.append(",".join(
+                [point_name(self.board.moves[i], self.rules.size) for i in range(turn.ply)]))
+        first = board_text(self.game, *self._points(self.board.setup), turn.first_player)
+        if turn.ply and first != board_text(self.game, 0, 0, BLACK):
+            words.append(first)
+        return " ".join(words)
 
     def stones(self):
         """Black's and white's stones, bit ``i`` for point ``i``, row by row from the top left."""
+        return self._points(self.board.stones)
+
+    cdef tuple _points(self, const uint64_t* points):
         cdef int i, num_words = self.rules.num_words
-        return tuple(
-            sum(<object>self.board.stones[colour * num_words + i] << 64 * i
-                for i in range(num_words))
+        return tuple([
+            sum([<object>points[colour * num_words + i] << 64 * i for i in range(num_words)])
             for colour in (BLACK, WHITE)
-        )
+        ])
 
     def ko_points(self):
         """Empty points that only the repetition of an earlier board forbids, as actions."""

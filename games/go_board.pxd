@@ -42,7 +42,7 @@ cdef struct rules_t:           # what all boards of one game share
     int max_plies
     repetition_t repetition
     bint suicide               # of two stones or more
-    size_t fixed_bytes         # of the block of a board_t, without `seen`
+    size_t fixed_bytes         # of the block of a board_t, without `seen` and `moves`
     size_t filter_words        # of board_t.filter, a power of two
     int16_t neighbours[MAX_CELLS][4]
     # Sets of points, with an empty word at either end so that a shift needs no special case.
@@ -52,25 +52,25 @@ cdef struct rules_t:           # what all boards of one game share
 
 cdef struct turn_t:
     uint64_t hash              # Zobrist key of the stones
-    int32_t ply
-    int32_t num_seen
-    int16_t last               # the last move, and the one before it; NO_MOVE if there was none
-    int16_t before_last
+    uint64_t line              # of the set-up and of all moves since, in their order
+    int32_t ply                # moves since the set-up
     int8_t player              # to move
+    int8_t first_player        # to move at the set-up
 
-# The pointers are into one block, in this order, of which the first `fixed_bytes` and the filled
-# part of `seen` are copied.
+# The pointers are into one block, in this order; of `seen` and `moves` the filled part is copied.
 cdef struct board_t:
     turn_t turn
     uint64_t* stones           # [2, num_words] sets of points: black, white
     uint64_t* ever             # [2, num_words] points where black, white has ever put a stone
+    uint64_t* setup            # [2, num_words] the stones that the game began with
     uint64_t* filter           # [filter_words] bits of the keys in `seen`, a Bloom filter
     int16_t* chain             # [num_points + 1] the stone that stands for the chain, or num_points
     int16_t* next              # [num_points + 1] the next stone of the ring
     int16_t* liberties         # [num_points + 1] of the chain that this stone stands for
     int16_t* length            # [num_points + 1] stones of that chain
     uint8_t* colour            # [num_points + 1] BLACK, WHITE, EMPTY or WALL
-    uint64_t* seen             # [max_seen] keys of all boards so far, the present one last
+    uint64_t* seen             # [max_plies + 1] keys of all boards so far, the present one last
+    int16_t* moves             # [max_plies] since the set-up
 
 cdef int rules_init(rules_t* rules, int size, int max_plies, repetition_t repetition,
                     bint suicide) except -1
@@ -81,14 +81,8 @@ cdef void board_copy(board_t* board, const board_t* other, const rules_t* rules)
 cdef void board_place(board_t* board, const rules_t* rules, int point, int colour) noexcept nogil
 # A legal move or pass of the player to move.
 cdef void board_play(board_t* board, const rules_t* rules, int action) noexcept nogil
-# Key of the board as it is, by which `seen` knows it.
-cdef uint64_t board_key(const board_t* board, const rules_t* rules) noexcept nogil
-# Key of the board after the player to move has put a stone on an empty point.
-cdef uint64_t board_key_after(const board_t* board, const rules_t* rules, int point) noexcept nogil
-# The board with this key may not come back.
-cdef void board_remember(board_t* board, const rules_t* rules, uint64_t key) noexcept nogil
-# No board is known.
-cdef void board_forget(board_t* board, const rules_t* rules) noexcept nogil
+# The board is what the game begins with, `player` to move.
+cdef void board_begin(board_t* board, const rules_t* rules, int player) noexcept nogil
 # Sets of points, [num_words]: where the player to move may play, and where only the repetition
 # of an earlier board forbids it.
 cdef void board_moves(const board_t* board, const rules_t* rules,
@@ -100,6 +94,11 @@ cdef int board_liberties(const board_t* board, const rules_t* rules, int point,
                          int limit) noexcept nogil
 
 
+# The move that was played `back` plies ago, 1 for the last; NO_MOVE if the game had not begun.
+cdef inline int board_move(const board_t* board, int back) noexcept nogil:
+    return board.moves[board.turn.ply - back] if board.turn.ply >= back else NO_MOVE
+
+
 cdef inline bint board_over(const board_t* board, const rules_t* rules) noexcept nogil:
-    return (board.turn.last == rules.num_points and board.turn.before_last == rules.num_points
-            or board.turn.ply >= rules.max_plies)
+    return (board.turn.ply >= rules.max_plies
+            or board_move(board, 1) == rules.num_points == board_move(board, 2))

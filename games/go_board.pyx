@@ -56,6 +56,19 @@ cdef inline void neighbours_of(const rules_t* rules, const uint64_t* points,
         )
 
 
+cdef inline uint64_t* filter_word(const board_t* board, const rules_t* rules,
+                                  uint64_t key) noexcept nogil:
+    return board.filter + (key >> 6 & (rules.filter_words - 1))
+
+
+cdef inline void remember(board_t* board, const rules_t* rules) noexcept nogil:
+    cdef uint64_t key = board.turn.hash
+    if rules.repetition == SITUATIONAL and board.turn.player == WHITE:
+        key ^= WHITE_TO_MOVE
+    filter_word(board, rules, key)[0] |= <uint64_t>1 << (key & 63)
+    board.seen[board.turn.ply] = key
+
+
 # -- making and copying -------------------------------------------------------------------
 
 
@@ -74,7 +87,7 @@ cdef int rules_init(rules_t* rules, int size, int max_plies, repetition_t repeti
     rules.filter_words = 1
     while rules.filter_words * 8 < <size_t>max_plies and rules.filter_words < 256:
         rules.filter_words *= 2
-    rules.fixed_bytes = 8 * (4 * rules.num_words + rules.filter_words + (arrays + 7) // 8)
+    rules.fixed_bytes = 8 * (6 * rules.num_words + rules.filter_words + (arrays + 7) // 8)
     for point in range(num_points):
         row, column = point // size, point % size
         rules.neighbours[point][0] = point - size if row > 0 else num_points
@@ -92,29 +105,37 @@ cdef int rules_init(rules_t* rules, int size, int max_plies, repetition_t repeti
 cdef int board_init(board_t* board, const rules_t* rules) except -1:
     """The empty board, black to move; free it with `board_free`."""
     cdef int point, num = rules.num_points + 1
-    # A board read from a text may know a board for each point that it forbids.
-    cdef size_t max_seen = rules.max_plies + 1 + rules.num_points
-    cdef size_t num_bytes = rules.fixed_bytes + 8 * max_seen
+    cdef size_t num_bytes = rules.fixed_bytes + 8 + 10 * <size_t>rules.max_plies
     board.stones = <uint64_t*>calloc(num_bytes, 1)
     if board.stones == NULL:
         raise MemoryError(f"no memory for a board of {num_bytes} bytes")
     board.ever = board.stones + 2 * rules.num_words
-    board.filter = board.ever + 2 * rules.num_words
+    board.setup = board.ever + 2 * rules.num_words
+    board.filter = board.setup + 2 * rules.num_words
     board.chain = <int16_t*>(board.filter + rules.filter_words)
     board.next = board.chain + num
     board.liberties = board.next + num
     board.length = board.liberties + num
     board.colour = <uint8_t*>(board.length + num)
     board.seen = board.stones + rules.fixed_bytes // 8
+    board.moves = <int16_t*>(board.seen + rules.max_plies + 1)
     for point in range(num):
         board.chain[point] = rules.num_points
         board.colour[point] = EMPTY
     board.colour[rules.num_points] = WALL
     memset(&board.turn, 0, sizeof(turn_t))
     board.turn.hash = EMPTY_BOARD
-    board.turn.last = board.turn.before_last = NO_MOVE
-    board_remember(board, rules, board_key(board, rules))
+    board_begin(board, rules, BLACK)
     return 0
+
+
+cdef void board_begin(board_t* board, const rules_t* rules, int player) noexcept nogil:
+    memcpy(board.setup, board.stones, 2 * rules.num_words * sizeof(uint64_t))
+    memset(board.filter, 0, rules.filter_words * sizeof(uint64_t))
+    board.turn.player = board.turn.first_player = player
+    board.turn.ply = 0
+    board.turn.line = mix64(board.turn.hash + player)
+    remember(board, rules)
 
 
 cdef void board_free(board_t* board) noexcept:
@@ -122,8 +143,10 @@ cdef void board_free(board_t* board) noexcept:
 
 
 cdef void board_copy(board_t* board, const board_t* other, const rules_t* rules) noexcept nogil:
+    cdef size_t ply = other.turn.ply
     board.turn = other.turn
-    memcpy(board.stones, other.stones, rules.fixed_bytes + 8 * <size_t>other.turn.num_seen)
+    memcpy(board.stones, other.stones, rules.fixed_bytes + 8 * (ply + 1))
+    memcpy(board.moves, other.moves, ply * sizeof(int16_t))
 
 
 # -- playing ------------------------------------------------------------------------------
@@ -194,44 +217,22 @@ cdef void board_place(board_t* board, const rules_t* rules, int point, int colou
 cdef void board_play(board_t* board, const rules_t* rules, int action) noexcept nogil:
     if action != rules.num_points:
         board_place(board, rules, action, board.turn.player)
-    board.turn.before_last = board.turn.last
-    board.turn.last = action
+    board.moves[board.turn.ply] = action
+    board.turn.line = mix64(board.turn.line ^ <uint64_t>(action + 1))
     board.turn.player = 1 - board.turn.player
     board.turn.ply += 1
-    board_remember(board, rules, board_key(board, rules))
+    remember(board, rules)
 
 
 # -- repetition ---------------------------------------------------------------------------
 
 
-cdef uint64_t board_key(const board_t* board, const rules_t* rules) noexcept nogil:
-    if rules.repetition == SITUATIONAL and board.turn.player == WHITE:
-        return board.turn.hash ^ WHITE_TO_MOVE
-    return board.turn.hash
-
-
-cdef inline uint64_t* filter_word(const board_t* board, const rules_t* rules,
-                                  uint64_t key) noexcept nogil:
-    return board.filter + (key >> 6 & (rules.filter_words - 1))
-
-
-cdef void board_remember(board_t* board, const rules_t* rules, uint64_t key) noexcept nogil:
-    filter_word(board, rules, key)[0] |= <uint64_t>1 << (key & 63)
-    board.seen[board.turn.num_seen] = key
-    board.turn.num_seen += 1
-
-
-cdef void board_forget(board_t* board, const rules_t* rules) noexcept nogil:
-    memset(board.filter, 0, rules.filter_words * sizeof(uint64_t))
-    board.turn.num_seen = 0
-
-
 cdef inline bint was_seen(const board_t* board, const rules_t* rules, uint64_t key) noexcept nogil:
-    cdef int i, num = board.turn.num_seen
+    cdef int i, ply = board.turn.ply
     if rules.repetition == SIMPLE_KO:
-        return num >= 2 and board.seen[num - 2] == key
+        return ply > 0 and board.seen[ply - 1] == key
     if filter_word(board, rules, key)[0] >> (key & 63) & 1:
-        for i in range(num - 1, -1, -1):
+        for i in range(ply, -1, -1):
             if board.seen[i] == key:
                 return True
     return False
@@ -291,7 +292,8 @@ cdef inline bint joins_own(const board_t* board, const rules_t* rules, int point
     return False
 
 
-cdef uint64_t board_key_after(const board_t* board, const rules_t* rules, int point) noexcept nogil:
+cdef uint64_t key_after(const board_t* board, const rules_t* rules, int point) noexcept nogil:
+    # Key of the board after the player to move has put a stone on an empty point.
     cdef const int16_t* neighbours = rules.neighbours[point]
     cdef int k, beside, player = board.turn.player
     cdef int dying = player
@@ -337,7 +339,7 @@ cdef void board_moves(const board_t* board, const rules_t* rules,
             legal[i] ^= bit
             again &= ~bit
             if rules.suicide and joins_own(board, rules, point):
-                if was_seen(board, rules, board_key_after(board, rules, point)):
+                if was_seen(board, rules, key_after(board, rules, point)):
                     repeating[i] |= bit
                 else:
                     legal[i] |= bit
@@ -346,7 +348,7 @@ cdef void board_moves(const board_t* board, const rules_t* rules,
             bit = again & (~again + 1)
             again ^= bit
             point = 64 * i + lowest_bit(bit)
-            if was_seen(board, rules, board_key_after(board, rules, point)):
+            if was_seen(board, rules, key_after(board, rules, point)):
                 legal[i] ^= bit
                 repeating[i] |= bit
 

@@ -1,43 +1,39 @@
 """Go's notation: points, and positions in one line.
 
 A point is its column, a letter without i, and its row, counted from the bottom: ``e5``. A position
-is its board, top row first, and what else the players can see:
+is its board, top row first, the side to move, and how the game went, for a move may be forbidden
+because it would repeat any earlier board:
 
-    ..../.xo./x.o./.xo. o 12 c3,b2 b3
-    |                   | |  |     points that only a repetition forbids now, or -
-    |                   | |  the last two moves, the older one first; one of them, or -
-    |                   | plies played
-    |                   the side to move
+    .../.x./..o x                          as set up, nothing happened before
+    .../.x./..o x b2,c1                    after these moves from the empty board
+    .../.x./..o x c1 .../.x./... o         after this move from that set-up
 
-Only the board is needed. Without the rest x is to move, and nothing is known of earlier moves.
-
-Earlier boards are not written down, as a chess position leaves out its repetitions: a move that
-would repeat one is known as forbidden where it is so now, and is forbidden from then on as well.
-A list of moves (``e5 c3 pass``) keeps them all.
+The side to move may be left out if nothing follows; it is x then.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from games.base import Game
+from games.base import Game, GameState
+from games.errors import IllegalActionError
 from games.stones import MARKS, not_a_position
 
-__all__ = ["LETTERS", "Position", "point_name", "read_point", "read_position"]
+__all__ = ["LETTERS", "Position", "play_on", "point_name", "read_point", "read_position"]
 
 LETTERS = "abcdefghjklmnopqrst"
 
 
 class Position(NamedTuple):
-    """What a text says; points and moves are actions."""
+    """What a text says."""
 
-    stones: list[tuple[int, int]]
-    """Point and player of each."""
-    player: int
-    """To move."""
-    ply: int
-    last_moves: list[int]
-    """At most two, the older one first."""
-    repeating: list[int]
-    """Points forbidden now by repetition alone."""
+    setup: list[tuple[int, int]]
+    """Point and player of each stone at the beginning."""
+    first_player: int
+    """To move at the beginning."""
+    moves: list[str]
+    """Since then."""
+    shown: str
+    """The board and the side to move after them."""
 
 
 def point_name(action: int, size: int) -> str:
@@ -67,39 +63,48 @@ def read_position(game: Game, text: str) -> Position:
     GameError
         If the text is not written like a position.
     """
-    size = game.rows
-    board, *words = text.split()
-    if len(words) > 4:
+    words = text.split()
+    if len(words) == 1:
+        words.append(MARKS[0])
+    if len(words) not in (2, 3, 5):
         raise not_a_position(
-            game, text, "it must be a board, the side to move, plies, last and forbidden moves"
+            game,
+            text,
+            "it must be a board, the side to move, moves, and board and side before them",
         )
-    player, plies, last_moves, repeating = [*words, *("x", "0", "-", "-")[len(words) :]]
+    empty = "/".join(["." * game.columns] * game.rows)
+    before = words[3:] or (words[:2] if len(words) == 2 else [empty, MARKS[0]])
+    for board, player in (words[:2], before):
+        _check_board(game, text, board, player)
+    return Position(
+        [
+            (point, MARKS.index(mark))
+            for point, mark in enumerate(before[0].replace("/", ""))
+            if mark != "."
+        ],
+        MARKS.index(before[1]),
+        words[2].split(",") if len(words) > 2 else [],
+        " ".join(words[:2]),
+    )
+
+
+def _check_board(game: Game, text: str, board: str, player: str) -> None:
     rows = board.split("/")
-    if [len(row) for row in rows] != [size] * size:
-        raise not_a_position(game, text, f"the board must have {size} rows of {size} points")
+    if [len(row) for row in rows] != [game.columns] * game.rows:
+        raise not_a_position(
+            game, text, f"the board must have {game.rows} rows of {game.columns} points"
+        )
     wrong = sorted(set("".join(rows)) - set("." + MARKS))
     if wrong:
         raise not_a_position(game, text, f"a point must be one of . x o, got {wrong[0]!r}")
     if player not in (*MARKS,):
         raise not_a_position(game, text, f"the side to move must be x or o, got {player!r}")
-    if not (plies.isascii() and plies.isdigit() and len(plies) <= 6):
-        raise not_a_position(game, text, f"the plies played must be a number, got {plies!r}")
-    return Position(
-        [(i, MARKS.index(mark)) for i, mark in enumerate("".join(rows)) if mark != "."],
-        MARKS.index(player),
-        int(plies),
-        _read_moves(game, text, last_moves),
-        _read_moves(game, text, repeating),
-    )
 
 
-def _read_moves(game: Game, text: str, words: str) -> list[int]:
-    if words == "-":
-        return []
-    actions = []
-    for word in words.lower().split(","):
-        action = read_point(word, game.rows)
-        if action is None:
-            raise not_a_position(game, text, f"{word!r} is no move")
-        actions.append(action)
-    return actions
+def play_on(state: GameState, text: str, moves: Iterable[str]) -> None:
+    """Play `moves`, which `text` lists; GameError at the first illegal one."""
+    for number, move in enumerate(moves, 1):
+        try:
+            state.apply_action(state.move_to_action(move))
+        except IllegalActionError as error:
+            raise not_a_position(state.game, text, f"move {number}: {error}") from error
