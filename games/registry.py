@@ -25,6 +25,7 @@ _BUILT_IN = {  # modules with a `make`, imported when asked for
     "breakthrough": "games.breakthrough",
     "chess": "games.chess",
     "connect4": "games.connect4",
+    "go": "games.go",
     "gomoku": "games.gomoku",
     "hex": "games.hex",
     "othello": "games.othello",

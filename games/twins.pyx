@@ -4,15 +4,15 @@ Nothing is checked here that the twins themselves do not check: play legal actio
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int64_t, uint8_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 import numpy as np
 
-from games.base cimport Game, GameState, action_t
+from games.base cimport Game, GameState, action_t, mix64
 
 __all__ = [
     "apply", "copy_from", "current_player", "is_terminal", "legal_actions", "observe", "outcome",
-    "perft", "position_hash",
+    "perft", "playouts", "position_hash",
 ]
 
 
@@ -146,3 +146,49 @@ cdef int64_t count(
         (<GameState>line[1]).apply_c(actions[i])
         total += count(line + 1, actions + width, width, depth - 1, bulk)
     return total
+
+
+def playouts(GameState start not None, int num_games, uint64_t seed=0):
+    """Play random games to the end, each move drawn evenly from the legal ones.
+
+    Parameters
+    ----------
+    start
+        Where each game begins; it is left as it is.
+    num_games
+        How many, >= 0.
+    seed
+        Of the moves; the same seed plays the same games.
+
+    Returns
+    -------
+    plies : int
+        Moves played in all games together.
+    total : float
+        Sum of what the games gave player 0.
+    """
+    if num_games < 0:
+        raise ValueError(f"num_games must be >= 0, got {num_games}")
+    cdef GameState state = start.clone()
+    cdef int64_t plies = 0
+    cdef double total = 0
+    cdef int _game, num
+    cdef uint64_t draw
+    cdef action_t* actions = <action_t*>PyMem_Malloc(
+        start.game.max_legal_actions * sizeof(action_t))
+    if actions == NULL:
+        raise MemoryError(f"no memory for {start.game.max_legal_actions} actions")
+    seed = mix64(seed + 1)
+    try:
+        with nogil:
+            for _game in range(num_games):
+                state.copy_from_c(start)
+                while not state.is_terminal_c():
+                    num = state.legal_actions_c(actions)
+                    plies += 1
+                    draw = mix64(seed + <uint64_t>plies * <uint64_t>0x9e3779b97f4a7c15)
+                    state.apply_c(actions[(draw >> 32) * num >> 32])
+                total += state.outcome_c(0)
+        return plies, total
+    finally:
+        PyMem_Free(actions)

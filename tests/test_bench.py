@@ -35,6 +35,13 @@ def test_tree_gives_its_figures() -> None:
 
 
 @release_only
+def test_playouts_give_their_figures() -> None:
+    figures = figures_of(bench.playouts("tictactoe", seconds=0.05))
+    positive(figures, "playouts_per_s", "plies_per_s", "playouts")
+    assert 5 <= figures["plies_per_playout"] <= 9
+
+
+@release_only
 def test_ring_gives_its_figures() -> None:
     figures = figures_of(bench.ring(seconds=0.05, observation_bytes=64))
     positive(figures, "round_trip_us", "round_trip_asleep_us", "rows_per_s")
@@ -122,7 +129,7 @@ def test_record_of_everything_names_the_machine_and_every_part() -> None:
 def test_debug_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build_info, "DEBUG", True)
     for measure in (
-        bench.tree, bench.ring, bench.net, bench.cache, bench.plan, bench.pipeline,
+        bench.tree, bench.playouts, bench.ring, bench.net, bench.cache, bench.plan, bench.pipeline,
         bench.measure_all,
     ):  # fmt: skip
         with pytest.raises(ConfigError, match="release build"):
@@ -134,6 +141,7 @@ def test_debug_build_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     ("measure", "options"),
     [
         (bench.tree, {"simulations": 0}),
+        (bench.playouts, {"seconds": 0}),
         (bench.ring, {"observation_bytes": 12}),
         (bench.net, {"batches": ()}),
         (bench.pipeline, {"seconds": 0}),

@@ -66,7 +66,7 @@ def test_the_verbs_are_those_of_the_manual() -> None:
     names = {words[0] for words in verbs()}
     assert {"train", "selfplay", "arena", "evaluate", "play", "games", "bench"} <= names
     assert {words[1] for words in verbs() if words[0] == "bench"} >= {
-        *("tree", "ring", "net", "pipeline")
+        *("tree", "playouts", "ring", "net", "pipeline")
     }
 
 

@@ -329,7 +329,20 @@ def test_bad_arguments() -> None:
         check_game("tictactoe", num_games=0)
     with pytest.raises(ValueError, match="depth must be >= 0, got -1"):
         twins.perft(games.make("tictactoe"), -1)
+    with pytest.raises(ValueError, match="num_games must be >= 0, got -1"):
+        twins.playouts(games.make("tictactoe").initial_state(), -1)
     with pytest.raises(TypeError, match="states must be of one game"):
         twins.copy_from(
             games.make("tictactoe").initial_state(), games.make("connect4").initial_state()
         )
+
+
+def test_playouts_draw_every_move_evenly() -> None:
+    # Of random games of tic-tac-toe x wins 737/1260, o 121/420.
+    state = games.make("tictactoe").initial_state()
+    plies, total = twins.playouts(state, 20000, seed=1)
+    assert abs(total / 20000 - (737 / 1260 - 121 / 420)) < 0.02
+    assert 5 * 20000 <= plies <= 9 * 20000
+    assert (plies, total) == twins.playouts(state, 20000, seed=1)
+    assert (plies, total) != twins.playouts(state, 20000, seed=2)
+    assert state.to_text() == games.make("tictactoe").initial_state().to_text()

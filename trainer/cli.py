@@ -638,6 +638,20 @@ def bench_tree(
     return _bench("tree", asdict(figures), as_json, out)
 
 
+@bench.command(name="playouts")
+def bench_playouts(
+    *, game: str = "connect4", seconds: float = 3.0, seed: Seed = 0, as_json: Json = False
+) -> int:
+    """Rules alone: random games a second on one core.
+
+    Example: ringzero bench playouts --game go
+    """
+    import games
+    from trainer import bench as measure
+
+    return _bench(measure.playouts(games.make(game), seconds=seconds, seed=seed), as_json)
+
+
 @bench.command(name="ring")
 def bench_ring(*, seconds: float = 2.0, as_json: Json = False, out: Out = None) -> int:
     """The ring alone: round trip and rows/s between two processes.

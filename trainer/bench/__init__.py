@@ -9,7 +9,7 @@ from trainer.bench.common import machine, network_config, refuse_debug_build
 from trainer.bench.everything import PARTS, measure_all
 from trainer.bench.network import NetFigures, net
 from trainer.bench.planning import PlanFigures, PlanRow, plan
-from trainer.bench.search import TreeFigures, tree
+from trainer.bench.search import PlayoutFigures, TreeFigures, playouts, tree
 from trainer.bench.selfplay import PipelineFigures, pipeline
 from trainer.bench.transport import RingFigures, ring
 
@@ -20,6 +20,7 @@ __all__ = [
     "PipelineFigures",
     "PlanFigures",
     "PlanRow",
+    "PlayoutFigures",
     "RingFigures",
     "TreeFigures",
     "cache",
@@ -29,6 +30,7 @@ __all__ = [
     "network_config",
     "pipeline",
     "plan",
+    "playouts",
     "refuse_debug_build",
     "ring",
     "tree",

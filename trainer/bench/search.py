@@ -1,4 +1,4 @@
-"""What the tree search costs by itself: one core, no network, no ring."""
+"""What the tree search and the rules cost by themselves: one core, no network, no ring."""
 
 import random
 import time
@@ -11,9 +11,10 @@ from engine.errors import ConfigError
 from engine.local import LocalUniform
 from engine.search import Search
 from games.base import Game, GameState
+from games.twins import playouts as play_out
 from trainer.bench.common import as_game, refuse_debug_build
 
-__all__ = ["TreeFigures", "tree"]
+__all__ = ["PlayoutFigures", "TreeFigures", "playouts", "tree"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,20 @@ class TreeFigures:
     """Megabytes (1e6 bytes) of the arenas: the tree's and the spare one."""
     full_stops: int
     """Searches that a full arena ended early: the memory was less than they needed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutFigures:
+    """Figures of `playouts`."""
+
+    game: str
+    playouts_per_s: float
+    """Random games from the first position to the end, by processor time; the median batch."""
+    plies_per_s: float
+    """Each lists the legal actions, draws one and plays it."""
+    plies_per_playout: float
+    playouts: int
+    """All that were played."""
 
 
 def tree(
@@ -107,6 +122,50 @@ def tree(
         bytes_per_node=search.num_bytes / search.node_capacity,
         arena_mb=2 * search.num_bytes / 1e6,
         full_stops=search.num_full_stops,
+    )
+
+
+def playouts(
+    game: Game | str = "connect4", *, seconds: float = 3.0, seed: int = 0
+) -> PlayoutFigures:
+    """Play random games with the rules alone.
+
+    Parameters
+    ----------
+    game
+        A game or its name.
+    seconds
+        Time to spend.
+    seed
+        Of the moves drawn.
+    """
+    refuse_debug_build()
+    game = as_game(game)
+    if seconds <= 0:
+        raise ConfigError(f"seconds must be > 0, got {seconds}")
+    first = game.initial_state()
+    plies: list[int] = []
+
+    def timed(num_games: int) -> float:
+        # The thread's own time: other processes of a busy machine do not count.
+        start = time.thread_time()
+        plies.append(play_out(first, num_games, seed + len(plies))[0])
+        return time.thread_time() - start
+
+    # Batches of about a hundredth of the time: enough of them for a median.
+    batch = 1
+    while timed(batch) < seconds / 200 and batch < 2**20:
+        batch *= 2
+    plies.clear()
+    times = _repeat(lambda: timed(batch), seconds)
+    mean = sum(plies) / (len(plies) * batch)
+    rate = batch / median(times)
+    return PlayoutFigures(
+        game=game.name,
+        playouts_per_s=rate,
+        plies_per_s=rate * mean,
+        plies_per_playout=mean,
+        playouts=len(plies) * batch,
     )
 
 
