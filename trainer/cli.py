@@ -640,8 +640,9 @@ def bench_tree(
 
 @bench.command(name="playouts")
 def bench_playouts(
-    *, game: str = "connect4", seconds: float = 3.0, seed: Seed = 0, as_json: Json = False
-) -> int:
+    *, game: str = "connect4", seconds: float = 3.0, seed: Seed = 0, as_json: Json = False,
+    out: Out = None,
+) -> int:  # fmt: skip
     """Rules alone: random games a second on one core.
 
     Example: ringzero bench playouts --game go
@@ -649,7 +650,8 @@ def bench_playouts(
     import games
     from trainer import bench as measure
 
-    return _bench(measure.playouts(games.make(game), seconds=seconds, seed=seed), as_json)
+    figures = measure.playouts(games.make(game), seconds=seconds, seed=seed)
+    return _bench("playouts", asdict(figures), as_json, out)
 
 
 @bench.command(name="ring")
