@@ -28,6 +28,8 @@ it can be captured legally). `history_text` is the FEN of the last position that
 repetition, ``moves`` and the moves since; `state_from_text` reads both.
 """
 
+from dataclasses import replace
+
 from libc.stdint cimport int16_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
@@ -62,7 +64,8 @@ from games.chess_fen import (
 )
 from games.chess_notation import Move
 from games.errors import GameError, IllegalActionError
-from games.stones import not_a_position
+from games.stones import letters, not_a_position, numbers
+from games.svg import CHESS_GLYPHS
 
 __all__ = ["Chess", "ChessState", "make"]
 
@@ -411,13 +414,20 @@ cdef class ChessState(NativeState):
             total = count_moves(&position, depth, bulk)
         return total
 
+    def drawing(self):
+        """Figures on light and dark squares, white below."""
+        return replace(super().drawing(), kind="checkers", glyphs=CHESS_GLYPHS,
+                       column_names=letters(8), row_names=numbers(8, from_top=False),
+                       caption=self._status())
+
     def __str__(self):
+        return f"{diagram(self.board())}\n{self._status()}"
+
+    def _status(self):
         side, other = ("black", "white") if self.position.black else ("white", "black")
         reason = self.end_reason()
         if reason is None:
-            status = f"{side} to move"
-        elif reason == "checkmate":
-            status = f"checkmate, {other} has won"
-        else:
-            status = f"draw, {reason.replace('_', ' ')}"
-        return f"{diagram(self.board())}\n{status}"
+            return f"{side} to move"
+        if reason == "checkmate":
+            return f"checkmate, {other} has won"
+        return f"draw, {reason.replace('_', ' ')}"

@@ -8,6 +8,8 @@ slower without its Go-specific planes (section 5). AlphaGo Zero's eight past boa
 less directly. Two last moves show what is being answered.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -42,7 +44,7 @@ from games.go_board cimport (
 
 from games.errors import GameError
 from games.go_text import LETTERS, play_on, point_name, read_point, read_position
-from games.stones import board_text, not_a_position, status, stone_at
+from games.stones import board_text, letters, not_a_position, numbers, status, stone_at
 
 __all__ = ["Go", "GoState", "make"]
 
@@ -311,6 +313,16 @@ cdef class GoState(NativeState):
         """Black's area less white's and komi, nothing removed as dead; also before the end."""
         black, white = self.area()
         return black - white - (<Go>self.game).komi
+
+    def drawing(self):
+        """Stones where lines cross, row 1 at the bottom, and the board's star points."""
+        size = self.game.columns
+        edge = 3 if size > 12 else 2
+        lines = {edge, size - 1 - edge, *([size // 2] if size % 2 else [])}
+        stars = [row * size + column for row in lines for column in lines] if size > 6 else []
+        return replace(super().drawing(), kind="lines", stars=stars,
+                       column_names=letters(size, skip="i"),
+                       row_names=numbers(size, from_top=False))
 
     def __str__(self):
         x, o = self.stones()

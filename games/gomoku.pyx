@@ -4,6 +4,8 @@ Free style by default: more than five win as well. Actions are the cells row by 
 left; moves name them by a letter for the column and a number for the row, ``a1`` the top left one.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -13,7 +15,16 @@ from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.cells cimport list_bits
 
 from games.errors import GameError
-from games.stones import board_text, not_a_position, play, read_board, status, stone_at
+from games.stones import (
+    board_text,
+    letters,
+    not_a_position,
+    numbers,
+    play,
+    read_board,
+    status,
+    stone_at,
+)
 
 __all__ = ["Gomoku", "GomokuState", "make"]
 
@@ -226,6 +237,12 @@ cdef class GomokuState(NativeState):
         return tuple(
             sum(self.board[w].stones[player] << 64 * w for w in words) for player in range(2)
         )
+
+    def drawing(self):
+        """Stones where lines cross, row 1 at the top."""
+        size = self.game.columns
+        return replace(super().drawing(), kind="lines", column_names=letters(size),
+                       row_names=numbers(size))
 
     def __str__(self):
         x, o = self.stones()

@@ -9,6 +9,8 @@ drawn, the second player transposed, so that whoever is to move joins top and bo
 NeuroHex, Young, Hayward and Vasan, arXiv:1604.07097). The last action is the swap, if there is one.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from libc.stdint cimport uint8_t, uint64_t
@@ -18,7 +20,17 @@ from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.cells cimport MAX_CELLS, list_bits, lowest_bit
 
 from games.errors import GameError
-from games.stones import MARKS, board_text, not_a_position, play, read_cells, status, stone_at
+from games.stones import (
+    MARKS,
+    board_text,
+    letters,
+    not_a_position,
+    numbers,
+    play,
+    read_cells,
+    status,
+    stone_at,
+)
 
 __all__ = ["Hex", "HexState", "make"]
 
@@ -272,6 +284,12 @@ cdef class HexState(NativeState):
         return tuple(
             sum(self.board[w].stones[0][owner] << 64 * w for w in words) for owner in range(2)
         )
+
+    def drawing(self):
+        """A rhombus of hexagons, a1 at its acute corner at the top left."""
+        size = self.game.columns
+        return replace(super().drawing(), kind="hexagons", column_names=letters(size),
+                       row_names=numbers(size))
 
     def __str__(self):
         x, o = self.stones()
