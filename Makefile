@@ -43,7 +43,7 @@ test: setup
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m mypy
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint games engine
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cython-lint games engine docs/examples
 
 # The stamp goes first: whatever happens, the next `make setup` builds the release again.
 debug-test: setup

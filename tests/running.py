@@ -45,9 +45,9 @@ def options(**changes: Any) -> list[str]:
 
 def start(*args: str | Path, **popen: Any) -> "subprocess.Popen[str]":
     """`ringzero ARGS` as a process, its output on pipes unless told otherwise."""
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    usual = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": ENVIRONMENT}
     command = [*CLI, *map(str, args)]
-    return subprocess.Popen(command, text=True, env=ENVIRONMENT, **{**pipes, **popen})
+    return subprocess.Popen(command, text=True, **{**usual, **popen})
 
 
 def ringzero(

@@ -15,6 +15,7 @@ from games import BoardGame, GameError, IllegalActionError
 from games.contract import check_game
 
 TUTORIAL = Path(__file__).resolve().parents[1] / "docs" / "examples" / "domineering.py"
+CLOBBER = TUTORIAL.parent / "clobber"
 GAME = games.make(str(TUTORIAL))
 
 
@@ -90,14 +91,29 @@ def test_the_tutorials_game_has_its_known_winners(size: int, winner: int) -> Non
     assert mover_wins(game.initial_state().to_text()) == (winner == 0)
 
 
-def test_the_tutorial_shows_the_file_it_is_about() -> None:
-    source = TUTORIAL.read_text()
-    assert len(source.splitlines()) <= 60
-    shown = (TUTORIAL.parents[1] / "games.md").read_text()
-    blocks = [block.split("```")[0] for block in shown.split("```python\n")[1:]]
-    assert blocks
-    for block in blocks:
-        assert block.rstrip("\n") in source
+@pytest.mark.parametrize(
+    ("heading", "most_lines", "files"),
+    [
+        ("A game in 35 lines", 60, [TUTORIAL]),
+        (
+            "A game in Cython, as a package of its own",
+            240,
+            [CLOBBER / f for f in ("pyproject.toml", "setup.py", "clobber.pxd", "clobber.pyx")],
+        ),
+    ],
+)
+def test_the_tutorials_show_the_files_they_are_about(
+    heading: str, most_lines: int, files: list[Path]
+) -> None:
+    text = (TUTORIAL.parents[1] / "games.md").read_text()
+    section = text.split(f"## {heading}\n")[1].split("\n## ")[0]
+    source = "".join(file.read_text() for file in files)
+    assert len(source.splitlines()) <= most_lines
+    blocks = [block.partition("\n") for block in section.split("```")[1::2]]
+    shown = [code.rstrip("\n") for language, _, code in blocks if language]
+    assert len(shown) >= 3
+    for code in shown:
+        assert code in source
 
 
 def test_the_board_is_observed_by_the_player_to_move() -> None:
