@@ -124,7 +124,7 @@ def cache_duel(Segment segment not None, uint64_t owner, uint64_t count, uint64_
     cdef uint64_t i, place, key, lookups = 0, hits = 0, torn = 0, wrong = 0
     cdef int64_t start
     if owner > 1 or not 1 <= num_places <= cache.num_entries // 8 or store_every < 1:
-        raise ValueError("owner must be 0 or 1, num_places in [1, entries / 8] and store_every >= 1, "
+        raise ValueError("owner must be 0 or 1, num_places in [1, entries / 8], store_every >= 1, "
                          f"got {owner}, {num_places} and {store_every}")
     with nogil:
         for i in range(num_places):

@@ -189,7 +189,8 @@ class Pool:
                 )
         if not self.config.serial:
             self._measure(say)
-        self.config = self._filled(self.config)
+        limit = NO_LIMIT if game_limit is None else game_limit - first_game
+        self.config = self._filled(self.config, limit)
         shares = self._servers_per_model()
         self._servers = [
             specs[i % len(specs)]
@@ -221,8 +222,8 @@ class Pool:
                 self.game, self.config.streams, say
             )
 
-    def _filled(self, config: PoolConfig) -> PoolConfig:
-        """`config` with the numbers that it leaves to measurements."""
+    def _filled(self, config: PoolConfig, num_games: int) -> PoolConfig:
+        """`config` with the numbers that it leaves to measurements; at most `num_games` games."""
         if config.workers and config.games_per_worker:
             return config
         wanted = Settings(workers=1 if self.evaluators else cpu_count(), games_per_worker=256)
@@ -236,10 +237,12 @@ class Pool:
                 cpu_count(),
                 shares_cores=True,
             )
+        workers = config.workers or wanted.workers
+        most = max(1, -(-num_games // workers))
         return replace(
             config,
-            workers=config.workers or wanted.workers,
-            games_per_worker=config.games_per_worker or wanted.games_per_worker,
+            workers=workers,
+            games_per_worker=config.games_per_worker or min(wanted.games_per_worker, most),
         )
 
     def _servers_per_model(self) -> int:
