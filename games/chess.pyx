@@ -292,16 +292,16 @@ cdef class ChessState(NativeState):
     def board(self):
         """64 letters from a8, row by row: ``PNBRQK`` White's, ``pnbrqk`` Black's, ``.`` empty."""
         cdef int cell, at
-        letters = []
+        figures = []
         for cell in range(64):
             at = cell ^ (56 if self.position.black else 0)
             if not (self.position.own | self.position.other) >> at & 1:
-                letters.append(".")
+                figures.append(".")
                 continue
             letter = KINDS[kind_at(&self.position, at)]
             white = (self.position.own >> at & 1) != <board_t>self.position.black
-            letters.append(letter if white else letter.lower())
-        return "".join(letters)
+            figures.append(letter if white else letter.lower())
+        return "".join(figures)
 
     def _setup(self):
         cdef int cell, turn = 56 if self.position.black else 0

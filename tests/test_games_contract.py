@@ -8,7 +8,7 @@ import pytest
 from plain_tictactoe import Plain, PlainGame
 
 import games
-from games import Game, IllegalActionError, twins
+from games import Game, GameState, IllegalActionError, twins
 from games.contract import ContractError, check_game
 from games.othello import Othello, OthelloState
 from games.tictactoe import TicTacToe
