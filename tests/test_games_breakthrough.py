@@ -184,7 +184,7 @@ def test_str_has_names_of_rows_and_columns() -> None:
     ("text", "why"),
     [
         ("xx/xx/../oo/oo", "must follow the board, got nothing"),
-        ("xx/xx/../oo/oo b", "must follow the board, got 'b'"),
+        ("xx/xx/../oo/oo b", "must be x or o, got 'b'"),
         ("xx/xx/../oo x", "5 rows of 2 cells"),
         ("xx/xx/../oo/ob x", "a cell must be one of . x o, got 'b'"),
         ("xx/xx/x./oo/oo o", "at most 4 pawns, got 5 and 4"),

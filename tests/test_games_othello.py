@@ -280,7 +280,7 @@ SMALL: Game = games.make("othello", size=4)
     ("text", "why"),
     [
         ("..../.ox./.xo./....", "the side to move, x or o, must follow the board, got nothing"),
-        ("..../.ox./.xo./.... b", "must follow the board, got 'b'"),
+        ("..../.ox./.xo./.... b", "must be x or o, got 'b'"),
         ("..../.ox./.xo./.... x x", "it must be a board and the side to move"),
         ("..../.ox./.xo. x", "the board must have 4 rows of 4 cells"),
         ("..../.ox./.xo./...b x", "a cell must be one of . x o, got 'b'"),
