@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from perfect_tictactoe import GAME, after, value
 
+import games
 from engine.errors import ConfigError
 from trainer.arena.players import contestant
 from trainer.evaluate import Position, _report, grade, grade_policy, read_positions
@@ -104,8 +105,28 @@ def test_a_network_is_graded_with_and_without_search(tiny_run, file) -> None:
 def test_an_empty_file_is_refused(tmp_path) -> None:
     path = tmp_path / "positions.jsonl"
     path.write_text("\n\n")
-    with pytest.raises(ConfigError, match="is empty"):
+    with pytest.raises(ConfigError, match="has no position of"):
         read_positions(path, GAME)
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_positions(path, GAME)
+
+
+def test_a_file_that_names_the_winning_moves_is_read_for_the_games_own_size(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        {"size": 3, "moves": "", "winning_moves": ["b2"]},
+        {"size": 3, "moves": "c3 a1", "winning_moves": ["b2", "a3"]},
+        {"size": 3, "moves": "b2", "winning_moves": []},
+        {"size": 5, "moves": "", "winning_moves": ["c3"]},
+    ]
+    path = tmp_path / "hex.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    game = games.make("hex", size=3)
+    first, second = read_positions(path, game)
+    start = game.initial_state()
+    assert first.best == {start.move_to_action("b2")} and first.value == 1
+    assert first.keeps_outcome(start.move_to_action("b2"))
+    assert not first.keeps_outcome(start.move_to_action("a1"))
+    assert len(second.best) == 2 and second.scores.count(None) == 2

@@ -51,7 +51,9 @@ class Position:
 
 
 def read_positions(path: Path | str, game: Game) -> list[Position]:
-    """The positions of a file.
+    """The positions of a file: JSON lines with ``moves`` and either ``scores``, ``value`` and
+    ``best``, or ``size`` and ``winning_moves``, of which other sizes than the game's and positions
+    without a winning move are left out.
 
     Raises
     ------
@@ -67,15 +69,34 @@ def read_positions(path: Path | str, game: Game) -> list[Position]:
         if not line.strip():
             continue
         try:
-            positions.append(_position(json.loads(line), game))
+            row = json.loads(line)
+            if "winning_moves" not in row:
+                positions.append(_position(row, game))
+            elif row["size"] == game.rows and row["winning_moves"]:
+                positions.append(_won_position(row, game))
         except (GameError, ValueError, KeyError, TypeError) as error:
             detail = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise ConfigError(
                 f"{path}, line {number}: no position of {game.name} with known scores: {detail}"
             ) from error
     if not positions:
-        raise ConfigError(f"positions file {path} is empty")
+        raise ConfigError(f"positions file {path} has no position of {game!r}")
     return positions
+
+
+def _won_position(row: dict[str, Any], game: Game) -> Position:
+    """Of a file whose rows name the moves that win; it may hold boards of several sizes."""
+    state: GameState = game.initial_state()
+    actions = []
+    for move in row["moves"].split():
+        actions.append(state.move_to_action(move))
+        state.apply_action(actions[-1])
+    best = frozenset(state.move_to_action(move) for move in row["winning_moves"])
+    legal = set(state.get_legal_actions())
+    scores = tuple(
+        None if a not in legal else 1.0 if a in best else -1.0 for a in range(game.num_actions)
+    )
+    return Position(tuple(actions), scores, 1.0, best)
 
 
 def _position(row: dict[str, Any], game: Game) -> Position:
