@@ -604,6 +604,9 @@ def top(
     from trainer.runs import RunFolder
     from trainer.top import look, watch_run
 
+    # A shell starts its background jobs with SIGINT ignored; it is the one way to end this.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
     folder = RunFolder(run)
     try:
         if not as_json:
