@@ -47,7 +47,7 @@ def test_a_file_can_stand_for_the_preset(tmp_path: Path) -> None:
     assert resolve(str(path)).game.name == "tictactoe"
 
 
-@pytest.mark.parametrize("name", ["./breakthrough.py", "othello"])
+@pytest.mark.parametrize("name", ["./breakthrough.py", "a_plug_in"])
 def test_a_game_without_preset_starts_from_the_defaults(name: str) -> None:
     config = resolve(name)
     assert config.game.name == name
