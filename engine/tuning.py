@@ -125,9 +125,13 @@ def verdict(load: Load) -> str:
         return "nothing was evaluated"
     share = load.rows_per_s / load.device_rows_per_s if load.device_rows_per_s else 0.0
     of_rate = f"{share:.0%} of the device's own rate" if share else "its own rate is not known"
-    if share >= 0.85 or (load.stream_wait < 0.1 and load.worker_wait > 0.5):
+    if share >= 0.85:
         return f"network-bound: {of_rate}"
-    if load.worker_wait < 0.1:
+    if load.stream_wait < 0.1 and load.worker_wait > 0.5:
+        # The streams never wait and yet are slower than alone.
+        others = "; the trainer and other programs share its cores" if share else ""
+        return f"network-bound: {of_rate}{others}"
+    if load.worker_wait < 0.2:
         return f"tree-bound: {of_rate}; add workers if cores are free"
     if load.stream_wait > 0.2 and load.worker_wait > 0.2:
         return f"waiting-bound: {of_rate}; more games per worker would fill the gaps"

@@ -20,7 +20,7 @@ cdef uint64_t EMPTY_BOARD = mix64(<uint64_t>0x676f2d656d707479)      # not 0: th
 cdef uint64_t WHITE_TO_MOVE = mix64(<uint64_t>0x676f2d7768697465)
 cdef uint64_t[2][MAX_CELLS] ZOBRIST
 
-cdef void fill_zobrist() noexcept:
+cdef void fill_zobrist() noexcept:      # plain arithmetic into a static table
     cdef int colour, point
     for colour in range(2):
         for point in range(MAX_CELLS):
@@ -138,7 +138,7 @@ cdef void board_begin(board_t* board, const rules_t* rules, int player) noexcept
     remember(board, rules)
 
 
-cdef void board_free(board_t* board) noexcept:
+cdef void board_free(board_t* board) noexcept:      # free() cannot fail; NULL is allowed
     free(board.stones)
 
 

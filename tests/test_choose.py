@@ -150,7 +150,9 @@ def test_a_device_of_its_own_gets_as_many_workers_as_it_can_eat() -> None:
     ("load", "start"),
     [
         (Load(9_400, 10_000, 0.9, 0.0), "network-bound: 94% of the device's own rate"),
+        (Load(5_000, 10_000, 0.9, 0.0), "network-bound: 50% of the device's own rate; the trainer"),
         (Load(3_000, 10_000, 0.02, 0.6), "tree-bound: 30% of"),
+        (Load(1_400_000, 140_000_000, 0.15, 0.1), "tree-bound: 1% of"),
         (Load(3_000, 10_000, 0.5, 0.5), "waiting-bound: 30% of"),
         (Load(6_000, 10_000, 0.3, 0.15), "balanced: 60% of"),
         (Load(6_000, 0, 0.9, 0.0), "network-bound: its own rate is not known"),

@@ -7,7 +7,7 @@ import pytest
 
 from games.chess import Chess, ChessState
 
-chess = pytest.importorskip("chess")
+chess = pytest.importorskip("chess", reason="needs pip install 'ringzero[reference]' (GPL)")
 
 NUM_GAMES = int(os.environ.get("RINGZERO_CHESS_GAMES", "4"))
 

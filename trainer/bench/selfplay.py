@@ -70,7 +70,7 @@ class PipelineFigures:
     cache_hit_rate: float
     """Share of the leaves that the cache answered."""
     cache_gain: float
-    """Positions/s with the cache by those without."""
+    """Simulations/s with the cache by those without: positions come in waves."""
     queue_delay_us: float
     """How long the oldest row of a batch had waited when its batch was assembled, on average."""
     worker_rows_per_cpu_s: float
@@ -197,7 +197,7 @@ def pipeline(
         cached_positions_per_s=cached["plies"],
         cached_games_per_s=cached["games"],
         cache_hit_rate=cached["cache_hits"] / max(cached["cache_lookups"], 1e-9),
-        cache_gain=cached["plies"] / max(total["plies"] / REPEATS, 1e-9),
+        cache_gain=cached["simulations"] / max(total["simulations"] / REPEATS, 1e-9),
     )
 
 
