@@ -35,11 +35,14 @@ cdef class Journal:
     cdef journal_header_t* header
     cdef int32_t* actions                  # [max_plies]
     cdef float* root_values                # [max_plies] for the player to move
+    cdef float* prior_values               # [max_plies] the evaluator's, for the same player
+    cdef float* surprises                  # [max_plies] the target's divergence from the prior
     cdef uint32_t* policy_ends             # [max_plies] entries used up to and with this ply
     cdef int32_t* policy_actions           # [max_entries]
-    cdef int32_t* policy_visits            # [max_entries]
+    cdef float* policy_weights             # [max_entries]
     cdef int8_t* players                   # [max_plies]
     cdef uint8_t* full_search              # [max_plies]
+    cdef int8_t* results                   # [max_plies] edge_result_t, for the player to move
     cdef uint8_t* observations             # [max_plies, observation_bytes]
 
     cdef uint32_t first_entry(self, uint32_t ply) noexcept nogil

@@ -36,11 +36,14 @@ cdef class Journal:
         self.header = <journal_header_t*>base
         self.actions = <int32_t*>(base + <Py_ssize_t>at["actions"])
         self.root_values = <float*>(base + <Py_ssize_t>at["root_values"])
+        self.prior_values = <float*>(base + <Py_ssize_t>at["prior_values"])
+        self.surprises = <float*>(base + <Py_ssize_t>at["surprises"])
         self.policy_ends = <uint32_t*>(base + <Py_ssize_t>at["policy_ends"])
         self.policy_actions = <int32_t*>(base + <Py_ssize_t>at["policy_actions"])
-        self.policy_visits = <int32_t*>(base + <Py_ssize_t>at["policy_visits"])
+        self.policy_weights = <float*>(base + <Py_ssize_t>at["policy_weights"])
         self.players = <int8_t*>(base + <Py_ssize_t>at["players"])
         self.full_search = base + <Py_ssize_t>at["full_search"]
+        self.results = <int8_t*>(base + <Py_ssize_t>at["results"])
         self.observations = base + <Py_ssize_t>at["observations"]
 
     cdef uint32_t first_entry(self, uint32_t ply) noexcept nogil:
@@ -76,11 +79,14 @@ cdef class Journal:
             players=_copy(<char*>self.players, num, np.int8),
             full_search=_copy(<char*>self.full_search, num, np.bool_),
             root_values=_copy(<char*>self.root_values, num, np.float32),
+            prior_values=_copy(<char*>self.prior_values, num, np.float32),
+            surprises=_copy(<char*>self.surprises, num, np.float32),
+            results=_copy(<char*>self.results, num, np.int8),
             observations=_copy(<char*>self.observations, num * self.observation_bytes,
                                np.uint8).reshape(num, self.observation_bytes),
             policy_offsets=offsets,
             policy_actions=_copy(<char*>self.policy_actions, entries, np.int32),
-            policy_visits=_copy(<char*>self.policy_visits, entries, np.int32),
+            policy_weights=_copy(<char*>self.policy_weights, entries, np.float32),
         )
 
 

@@ -1,6 +1,6 @@
 """What self-play hands on: one finished game, ply by ply.
 
-Shapes: ``T`` plies, ``N`` entries of all plies' visit counts together.
+Shapes: ``T`` plies, ``N`` entries of all plies' policy targets together.
 """
 
 from dataclasses import dataclass
@@ -28,17 +28,24 @@ class GameRecord:
     players: npt.NDArray[np.int8]
     """[T] who played them."""
     full_search: npt.NDArray[np.bool_]
-    """[T] True where the search was a full one, whose visits are a policy target."""
+    """[T] True where the search was a full one, which leaves a policy target."""
     root_values: npt.NDArray[np.float32]
     """[T] value of the position after its search, for the player to move there."""
+    prior_values: npt.NDArray[np.float32]
+    """[T] the evaluator's own value of it, for the same player; 0 where nothing was searched."""
+    surprises: npt.NDArray[np.float32]
+    """[T] Kullback-Leibler divergence of the policy target from the evaluator's policy (before
+    noise), in nats, >= 0; 0 where nothing was searched."""
+    results: npt.NDArray[np.int8]
+    """[T] what the search has proven for the player to move: 1 won, 0 drawn, -1 lost, 2 nothing."""
     observations: npt.NDArray[np.uint8]
     """[T, observation_bytes] packed, for the player to move."""
     policy_offsets: npt.NDArray[np.int32]
-    """[T+1] ply t's visit counts are entries policy_offsets[t] .. policy_offsets[t+1]."""
+    """[T+1] ply t's policy target is entries policy_offsets[t] .. policy_offsets[t+1]."""
     policy_actions: npt.NDArray[np.int32]
-    """[N] actions visited at least once."""
-    policy_visits: npt.NDArray[np.int32]
-    """[N] their visits."""
+    """[N] actions that have weight in the target."""
+    policy_weights: npt.NDArray[np.float32]
+    """[N] their weights, > 0: visits, or what the search makes of them. They need not sum to 1."""
     num_opening: int = 0
     """The first plies that were given, not searched."""
 

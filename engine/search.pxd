@@ -6,7 +6,7 @@
 #
 # Who evaluates is no business of this module: a ring's slot, or a local evaluator.
 
-from libc.stdint cimport int32_t, uint64_t
+from libc.stdint cimport int8_t, int32_t, uint64_t
 
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
@@ -53,6 +53,8 @@ cdef class Search:
     cdef node_t* path_nodes                # [leaves_in_flight, max_depth]
     cdef edge_t* path_edges                # [leaves_in_flight, max_depth]
     cdef float* scratch                    # [max_legal_actions]
+    cdef float* root_prior                 # [num_actions] of the root's actions, before noise
+    cdef float prior_value                 # the evaluator's of the root, for the player to move
     cdef readonly uint64_t num_simulations # finished, ever
     cdef readonly uint64_t num_full_stops  # searches that a full arena ended early
 
@@ -67,6 +69,11 @@ cdef class Search:
     cdef int advance(self, action_t action) except -1 nogil
     cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil
     cdef float root_value(self) noexcept nogil
+    cdef int8_t root_result(self) noexcept nogil
+    cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil
+    cdef float surprise(self, const int32_t* actions, const float* weights,
+                        int num) noexcept nogil
+    cdef void _keep_prior(self) noexcept nogil
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil

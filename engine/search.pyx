@@ -8,7 +8,7 @@ Silver et al., Science 362 (2018), for the search; Wu, arXiv:1902.10565, for fir
 Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
-from libc.math cimport isfinite, pow
+from libc.math cimport fmax, isfinite, log, pow
 from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
@@ -156,8 +156,9 @@ cdef class Search:
         self.path_nodes = <node_t*>malloc(rows * self.max_depth * sizeof(node_t))
         self.path_edges = <edge_t*>malloc(rows * self.max_depth * sizeof(edge_t))
         self.scratch = <float*>malloc(game.max_legal_actions * sizeof(float))
+        self.root_prior = <float*>malloc(game.num_actions * sizeof(float))
         if (self.pending == NULL or self.path_nodes == NULL or self.path_edges == NULL
-                or self.scratch == NULL):
+                or self.scratch == NULL or self.root_prior == NULL):
             raise MemoryError(f"no memory for {rows} paths of {self.max_depth} edges")
         self.set_root(self.root)
 
@@ -166,6 +167,7 @@ cdef class Search:
         free(self.path_nodes)
         free(self.path_edges)
         free(self.scratch)
+        free(self.root_prior)
 
     # -- the step machine -----------------------------------------------------------------
 
@@ -190,9 +192,10 @@ cdef class Search:
             self.target += self.tree.columns.node_visits[ROOT]
         self.noisy = noisy
         self.noise = noise
-        if (noisy and self.tree.columns.num_nodes > 0
-                and self.tree.columns.status[ROOT] == NODE_EXPANDED):
-            self._add_noise()
+        if self.tree.columns.num_nodes > 0 and self.tree.columns.num_edges[ROOT] > 0:
+            self._keep_prior()
+            if noisy and self.tree.columns.status[ROOT] == NODE_EXPANDED:
+                self._add_noise()
 
     cdef int gather(self) except -1 nogil:
         """Descend until a leaf needs its evaluation and return its index for scatter.
@@ -370,8 +373,10 @@ cdef class Search:
         tree.value_total[leaf] = value
         tree.status[leaf] = NODE_EXPANDED
         tree_best_first(tree, leaf)
-        if leaf == ROOT and self.noisy:
-            self._add_noise()
+        if leaf == ROOT:
+            self._keep_prior()
+            if self.noisy:
+                self._add_noise()
         # Step 4. Backup.
         self._backup(index, depth, value, tree.player[leaf], depth > 0)
         self.pending[index].depth = -1
@@ -436,6 +441,14 @@ cdef class Search:
         if tree.status[ROOT] == NODE_TERMINAL:
             return tree.result[edge] == <int8_t>tree.value[ROOT]
         return tree.result[edge] != RESULT_LOSS
+
+    cdef void _keep_prior(self) noexcept nogil:
+        """Remember what the evaluator said of the root, before noise or proof change it."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge, first = tree.first_edge[ROOT]
+        for edge in range(first, first + tree.num_edges[ROOT]):
+            self.root_prior[tree.action[edge]] = tree.prior[edge]
+        self.prior_value = tree.value[ROOT]
 
     cdef void _add_noise(self) noexcept nogil:
         """prior = (1 - f) prior + f Dirichlet(alpha) at the root (Silver et al. 2018)."""
@@ -527,6 +540,46 @@ cdef class Search:
         if tree.status[ROOT] == NODE_TERMINAL:
             return tree.value[ROOT]
         return tree.value_total[ROOT] / (1 + tree.node_visits[ROOT])
+
+    cdef int8_t root_result(self) noexcept nogil:
+        """What is proven of the root, as edge_result_t, for the player to move there."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef float value = tree.value[ROOT]
+        if (tree.num_nodes == 0 or tree.status[ROOT] != NODE_TERMINAL
+                or (value != -1.0 and value != 0.0 and value != 1.0)):
+            return RESULT_UNKNOWN
+        return <int8_t>value
+
+    cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil:
+        """What the search teaches the policy: the root's actions and their weights, > 0.
+
+        Returns how many there are; room is needed for the root's visited edges. The weights are
+        the visits of the edges that count.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge, first
+        cdef int num = 0
+        if tree.num_nodes == 0:
+            return 0
+        first = tree.first_edge[ROOT]
+        for edge in range(first, first + tree.num_visited[ROOT]):
+            if self.counts(edge):
+                actions[num] = tree.action[edge]
+                weights[num] = tree.visits[edge]
+                num += 1
+        return num
+
+    cdef float surprise(self, const int32_t* actions, const float* weights,
+                        int num) noexcept nogil:
+        """Kullback-Leibler divergence of a policy target from the root's prior, in nats, >= 0."""
+        cdef double total = 0.0, sum_logs = 0.0
+        cdef int i
+        for i in range(num):
+            total += weights[i]
+        for i in range(num):
+            sum_logs += weights[i] * log(
+                weights[i] / (total * fmax(self.root_prior[actions[i]], 1e-12)))
+        return <float>fmax(sum_logs / total, 0.0) if num > 0 else 0.0
 
     # -- the Python face: analysis, play, tests -------------------------------------------
 

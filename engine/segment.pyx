@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 4
+VERSION = 5
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -41,7 +41,7 @@ class SegmentSpec:
     num_actions: int
     journals_per_worker: int
     max_plies: int              # of the longest game
-    journal_entries: int        # (action, visits) pairs that a game's journal can hold
+    journal_entries: int        # (action, weight) pairs that a game's journal can hold
     cache_entries: int = 0      # of the evaluation cache, whole buckets; 0: none
     servers_per_model: int = 1  # inference processes that share a model's workers
 
@@ -74,11 +74,14 @@ def journal_layout(spec):
     for name, count, width in (
         ("actions", spec.max_plies, 4),
         ("root_values", spec.max_plies, 4),
+        ("prior_values", spec.max_plies, 4),
+        ("surprises", spec.max_plies, 4),
         ("policy_ends", spec.max_plies, 4),
         ("policy_actions", spec.journal_entries, 4),
-        ("policy_visits", spec.journal_entries, 4),
+        ("policy_weights", spec.journal_entries, 4),
         ("players", spec.max_plies, 1),
         ("full_search", spec.max_plies, 1),
+        ("results", spec.max_plies, 1),
         ("observations", spec.max_plies * spec.observation_bytes, 1),
     ):
         at = _round_up(at, 8)

@@ -38,7 +38,7 @@ from engine.segment cimport (
     Segment,
 )
 from engine.symmetry cimport Canonical
-from engine.tree cimport ROOT, edge_t, tree_t
+from engine.tree cimport RESULT_UNKNOWN
 from games.base cimport Game, action_t
 
 from engine.player import PlayerSpec
@@ -487,22 +487,24 @@ cdef class Worker:
                      action_t action) except -1 nogil:
         """Write the ply to the journal; the count of plies is released last."""
         cdef uint32_t ply = slot.ply, entry = journal.first_entry(ply)
-        cdef tree_t* tree
-        cdef edge_t edge, first
+        cdef int32_t* actions = journal.policy_actions + entry
+        cdef float* weights = journal.policy_weights + entry
+        cdef int num
         journal.actions[ply] = action
         journal.players[ply] = slot.first.root.current_player_c()
         journal.full_search[ply] = slot.full_search
         journal.root_values[ply] = 0.0
+        journal.prior_values[ply] = 0.0
+        journal.surprises[ply] = 0.0
+        journal.results[ply] = RESULT_UNKNOWN
         slot.first.root.observe_c(journal.observations + ply * journal.observation_bytes)
         if search is not None and search.tree.columns.num_nodes > 0:
-            tree = &search.tree.columns
             journal.root_values[ply] = search.root_value()
-            first = tree.first_edge[ROOT]
-            for edge in range(first, first + tree.num_visited[ROOT]):
-                if search.counts(edge):
-                    journal.policy_actions[entry] = tree.action[edge]
-                    journal.policy_visits[entry] = tree.visits[edge]
-                    entry += 1
+            journal.prior_values[ply] = search.prior_value
+            journal.results[ply] = search.root_result()
+            num = search.policy_target(actions, weights)
+            journal.surprises[ply] = search.surprise(actions, weights, num)
+            entry += num
         journal.policy_ends[ply] = entry
         store32(&journal.header.num_plies, ply + 1)
         self.process.counters[COUNT_PLIES] += 1

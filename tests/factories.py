@@ -33,10 +33,13 @@ def random_record(game: Game, number: int, *, seed: int = 0, fast: float = 0.0) 
         players=np.array(players, np.int8),
         full_search=rng.random(len(actions)) >= fast,
         root_values=rng.uniform(-1, 1, len(actions)).astype(np.float32),
+        prior_values=rng.uniform(-1, 1, len(actions)).astype(np.float32),
+        surprises=rng.exponential(0.3, len(actions)).astype(np.float32),
+        results=np.full(len(actions), 2, np.int8),
         observations=np.stack(observations),
         policy_offsets=np.array(offsets, np.int32),
         policy_actions=np.array(visited, np.int32),
-        policy_visits=np.array(visits, np.int32),
+        policy_weights=np.array(visits, np.float32),
     )
 
 

@@ -21,7 +21,7 @@ from games import Game
 UNIFORM = EvaluatorSpec(kind="uniform")
 FIELDS = (
     "number", "seed", "returns", "actions", "players", "full_search", "root_values",
-    "observations", "policy_offsets", "policy_actions", "policy_visits", "num_opening",
+    "prior_values", "surprises", "results", "observations", "policy_offsets", "policy_actions", "policy_weights", "num_opening",
 )  # fmt: skip
 
 
@@ -85,14 +85,14 @@ def assert_legal(game: Game, record: GameRecord, *, finished: bool = True) -> No
     """The record is of a game by the rules, and its columns belong together."""
     state = game.initial_state()
     assert record.policy_offsets[0] == 0
-    assert record.policy_offsets[-1] == len(record.policy_actions) == len(record.policy_visits)
+    assert record.policy_offsets[-1] == len(record.policy_actions) == len(record.policy_weights)
     for ply, action in enumerate(record.actions):
         assert record.players[ply] == state.get_current_player()
         assert (record.observations[ply] == state.packed_observation()).all()
         entries = slice(record.policy_offsets[ply], record.policy_offsets[ply + 1])
         legal = state.get_legal_actions()
         assert set(record.policy_actions[entries].tolist()) <= set(legal)
-        assert (record.policy_visits[entries] > 0).all()
+        assert (record.policy_weights[entries] > 0).all()
         assert -1.0 <= record.root_values[ply] <= 1.0
         state.apply_action(int(action))
     assert state.is_terminal() == finished

@@ -187,7 +187,7 @@ def test_mirror_images_are_searched_as_mirror_images(cache_mb: float) -> None:
         found = play(pool)
         hits = pool.counters()["worker-0"]["cache_hits"]
     visits = [
-        dict(zip(r.policy_actions.tolist(), r.policy_visits.tolist(), strict=True))
+        dict(zip(r.policy_actions.tolist(), r.policy_weights.tolist(), strict=True))
         for r in (found[0], found[1])
     ]
     assert visits[1] == {6 - action: num for action, num in visits[0].items()}

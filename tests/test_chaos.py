@@ -162,7 +162,7 @@ def check_games(run: Path, reported: list[str]) -> None:
                 assert np.array_equal(state.packed_observation(), record.observations[ply])
                 state.apply_action(int(record.actions[ply]))  # raises if it is not legal
             assert state.is_terminal() and list(state.returns()) == record.returns.tolist()
-            assert record.policy_offsets[-1] == len(record.policy_visits) > 0
+            assert record.policy_offsets[-1] == len(record.policy_weights) > 0
 
 
 def check_checkpoints(run: Path) -> None:

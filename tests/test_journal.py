@@ -34,10 +34,10 @@ def test_a_game_is_finished_in_exactly_one_journal_until_it_is_freed() -> None:
 def test_a_record_is_a_copy() -> None:
     table = Table(games.make("tictactoe"), [network(5)], games=1, limit=2)
     table.play(1)
-    actions, visits = table.records[0].actions.tolist(), table.records[0].policy_visits.tolist()
+    actions, visits = table.records[0].actions.tolist(), table.records[0].policy_weights.tolist()
     table.play(2)
     assert table.records[0].actions.tolist() == actions
-    assert table.records[0].policy_visits.tolist() == visits
+    assert table.records[0].policy_weights.tolist() == visits
 
 
 def test_finished_games_that_nobody_frees_stop_the_worker_and_lose_nothing() -> None:

@@ -25,10 +25,13 @@ def record(number: int, first: float, actions: list[int] | None = None) -> GameR
         players=np.zeros(num, np.int8),
         full_search=np.ones(num, np.bool_),
         root_values=np.zeros(num, np.float32),
+        prior_values=np.zeros(num, np.float32),
+        surprises=np.zeros(num, np.float32),
+        results=np.full(num, 2, np.int8),
         observations=np.zeros((num, 1), np.uint8),
         policy_offsets=np.zeros(num + 1, np.int32),
         policy_actions=np.zeros(0, np.int32),
-        policy_visits=np.zeros(0, np.int32),
+        policy_weights=np.zeros(0, np.float32),
     )  # fmt: skip
 
 

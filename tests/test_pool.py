@@ -178,7 +178,7 @@ def test_a_match_of_two_models_asks_both() -> None:
         for ply, player in enumerate(record.players):
             first, last = record.policy_offsets[ply], record.policy_offsets[ply + 1]
             expected = 20 if player == number % 2 else 10
-            assert record.policy_visits[first:last].sum() == expected
+            assert record.policy_weights[first:last].sum() == expected
 
 
 def test_one_search_of_each_opening() -> None:
@@ -187,7 +187,7 @@ def test_one_search_of_each_opening() -> None:
         found = play(pool)
     for number, record in found.items():
         assert record.actions[:-1].tolist() == openings[number]
-        assert record.policy_visits.sum() == 30
+        assert record.policy_weights.sum() == 30
         assert_legal(CONNECT4, record, finished=False)
 
 

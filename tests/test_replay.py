@@ -141,9 +141,13 @@ def test_other_files_are_refused_and_left_alone(tmp_path):
     refused("damaged|malformed")
     path.write_bytes(whole)
     with sqlite3.connect(path) as db:
-        db.execute("PRAGMA user_version = 2")
+        db.execute("PRAGMA user_version = 3")
     db.close()
-    refused("has version 2, this program reads up to 1; upgrade")
+    refused("has version 3, this program reads up to 2; upgrade")
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    refused("has version 1.*start a new run folder")
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE other (x)")
@@ -216,7 +220,7 @@ def test_window_gives_the_targets_of_the_newest_rows(train_on_fast):
         target = np.zeros(7, np.float32)
         entries = slice(*record.policy_offsets[ply : ply + 2])
         if record.full_search[ply]:
-            visits = record.policy_visits[entries]
+            visits = record.policy_weights[entries]
             target[record.policy_actions[entries]] = visits / visits.sum()
         np.testing.assert_allclose(policy, target, rtol=1e-6)
         assert weight == record.full_search[ply]

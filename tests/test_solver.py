@@ -111,4 +111,5 @@ def test_self_play_draws_only_proven_wins_and_records_only_those() -> None:
         assert record.root_values[-1] == 1.0
         start, end = record.policy_offsets[-2:]
         assert record.policy_actions[start:end].tolist() == [3]
-        assert np.all(record.policy_visits[start:end] > 0)
+        assert np.all(record.policy_weights[start:end] > 0)
+        assert record.results.tolist() == [2] * 6 + [1]

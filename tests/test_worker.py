@@ -26,7 +26,7 @@ def test_games_are_legal_and_searched_to_the_full() -> None:
         assert record.number == number and record.seed == 1
         assert_legal(CONNECT4, record)
         assert record.full_search.all()
-        visits = np.add.reduceat(record.policy_visits, record.policy_offsets[:-1])
+        visits = np.add.reduceat(record.policy_weights, record.policy_offsets[:-1])
         assert (visits == 25).all()
     assert table.segment.counters(0)["games"] == 20
     assert table.segment.counters(0)["plies"] == sum(r.num_plies for r in table.records.values())
@@ -70,7 +70,7 @@ def test_a_share_of_the_searches_is_full() -> None:
     share = np.concatenate([record.full_search for record in records]).mean()
     assert 0.2 < share < 0.3
     for record in records:
-        visits = np.add.reduceat(record.policy_visits, record.policy_offsets[:-1])
+        visits = np.add.reduceat(record.policy_weights, record.policy_offsets[:-1])
         assert (visits == np.where(record.full_search, 40, 5)).all()
 
 
@@ -80,9 +80,23 @@ def test_temperature_zero_plays_the_most_visited_action() -> None:
         for ply, action in enumerate(record.actions):
             entries = slice(record.policy_offsets[ply], record.policy_offsets[ply + 1])
             visits = dict(
-                zip(record.policy_actions[entries], record.policy_visits[entries], strict=True)
+                zip(record.policy_actions[entries], record.policy_weights[entries], strict=True)
             )
             assert visits[action] == max(visits.values())
+
+
+def test_records_hold_the_evaluators_own_view_and_how_far_the_search_went_from_it() -> None:
+    # Every legal action has the same prior here, and every position the value 0.
+    game = TICTACTOE
+    for record in Table(game, [network(30)], limit=4, openings=[[4]]).play(4).values():
+        assert (record.prior_values == 0).all()
+        assert (record.results == 2).all()
+        assert record.surprises[0] == 0
+        for ply in range(1, record.num_plies):
+            entries = slice(record.policy_offsets[ply], record.policy_offsets[ply + 1])
+            target = record.policy_weights[entries] / record.policy_weights[entries].sum()
+            divergence = float((target * np.log(target * (9 - ply))).sum())
+            assert record.surprises[ply] == pytest.approx(max(divergence, 0), abs=1e-5)
 
 
 def test_a_falling_temperature_makes_the_end_of_the_game_sharper() -> None:
@@ -91,7 +105,7 @@ def test_a_falling_temperature_makes_the_end_of_the_game_sharper() -> None:
         for record in Table(CONNECT4, [player], games=16, limit=32).play(32).values():
             for ply in range(8, record.num_plies):
                 entries = slice(record.policy_offsets[ply], record.policy_offsets[ply + 1])
-                visits = record.policy_visits[entries]
+                visits = record.policy_weights[entries]
                 played = record.policy_actions[entries] == record.actions[ply]
                 best.append(visits[played][0] == visits.max())
         return float(np.mean(best))

@@ -24,7 +24,7 @@ from games.base import Game
 
 __all__ = ["Metric", "ReplayStore", "is_validation"]
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x525A4442  # "RZDB": how `file` and SQLite tell whose a database is
 
 COLUMNS = {
@@ -33,10 +33,13 @@ COLUMNS = {
     "players": "|i1",
     "full_search": "|b1",
     "root_values": "<f4",
+    "prior_values": "<f4",
+    "surprises": "<f4",
+    "results": "|i1",
     "observations": "|u1",
     "policy_offsets": "<i4",
     "policy_actions": "<i4",
-    "policy_visits": "<i4",
+    "policy_weights": "<f4",
 }
 """Array columns of a game and their types."""
 
@@ -44,7 +47,7 @@ SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE games (
     number INTEGER PRIMARY KEY, seed INTEGER NOT NULL, generation INTEGER NOT NULL,
-    num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL, validation INTEGER NOT NULL,
+    num_opening INTEGER NOT NULL, num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL, validation INTEGER NOT NULL,
     finished_at REAL NOT NULL, {", ".join(f"{name} BLOB NOT NULL" for name in COLUMNS)}
 );
 CREATE INDEX games_rows ON games (validation, number, num_plies, num_full);
@@ -161,6 +164,11 @@ class ReplayStore:
                 f"{self.path} is a database of another program; use another run folder"
             )
         version = self._number("PRAGMA user_version")
+        if version < VERSION:
+            raise StoreError(
+                f"{self.path} has version {version}, made before ringzero kept all that this "
+                f"program learns from (version {VERSION}); start a new run folder"
+            )
         if version > VERSION:
             raise StoreError(
                 f"{self.path} has version {version}, this program reads up to {VERSION}; "
@@ -215,9 +223,9 @@ class ReplayStore:
             )
             held_out = is_validation(record.number, self._validation_share)
             num_full = int(np.count_nonzero(record.full_search))
-            rows.append((record.number, record.seed, record.generation, record.num_plies,
-                         num_full, held_out, now, *blobs))  # fmt: skip
-        marks = ", ".join("?" * (7 + len(COLUMNS)))
+            rows.append((record.number, record.seed, record.generation, record.num_opening,
+                         record.num_plies, num_full, held_out, now, *blobs))  # fmt: skip
+        marks = ", ".join("?" * (8 + len(COLUMNS)))
         with self._guard("write"), self._transaction():
             before = self._db.total_changes
             self._db.executemany(f"INSERT OR IGNORE INTO games VALUES ({marks})", rows)
@@ -233,16 +241,18 @@ class ReplayStore:
             where, args = where + " AND number <= ?", [*args, last]
         if validation is not None:
             where, args = where + " AND validation = ?", [*args, int(validation)]
-        names = ", ".join(("number", "seed", "generation", *COLUMNS))
+        scalars = ("number", "seed", "generation", "num_opening")
+        names = ", ".join((*scalars, *COLUMNS))
         with self._guard("read"):
             query = f"SELECT {names} FROM games WHERE {where} ORDER BY number"
-            for number, seed, generation, *blobs in self._db.execute(query, args):
+            for number, seed, generation, num_opening, *blobs in self._db.execute(query, args):
                 arrays: dict[str, Any] = {
                     name: np.frombuffer(blob, dtype)
                     for (name, dtype), blob in zip(COLUMNS.items(), blobs, strict=True)
                 }
                 arrays["observations"] = arrays["observations"].reshape(len(arrays["actions"]), -1)
-                yield GameRecord(number=number, seed=seed, generation=generation, **arrays)
+                yield GameRecord(number=number, seed=seed, generation=generation,
+                                 num_opening=num_opening, **arrays)  # fmt: skip
 
     def first_of_last_rows(
         self, num_rows: int, *, validation: bool = False, all_plies: bool = False

@@ -125,7 +125,7 @@ class SampleWindow:
         self._reserve(len(source), int(self._starts[oldest]) if num else 0)
         target = np.arange(self._visit_end, self._visit_end + len(source)) % len(self._visits)
         self._visit_actions[target] = record.policy_actions[source]
-        self._visits[target] = record.policy_visits[source]
+        self._visits[target] = record.policy_weights[source]
         self._visit_end += len(source)
         return num
 
