@@ -4,7 +4,8 @@ References
 ----------
 AlphaZero: Silver et al., "A general reinforcement learning algorithm that masters chess, shogi,
 and Go through self-play", Science 362 (2018).
-KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565.
+KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565; what is newer is told in
+docs/KataGoMethods.md of its repository.
 """
 
 from dataclasses import dataclass, fields
@@ -37,7 +38,28 @@ class SearchConfig:
     dirichlet_alpha: float = 1.0
     """Concentration of the root's noise, > 0. About 10 / legal moves."""
     dirichlet_fraction: float = 0.25
-    """Weight of the noise in the root's prior, in [0, 1]; full self-play searches only."""
+    """Weight of the noise in the root's prior, in [0, 1]; full self-play searches only. At 0 a
+    root's policy temperature and forced playouts are off, too."""
+    dirichlet_total: float = 0.0
+    """Concentration of the noise over all legal moves together, >= 0, in place of
+    `dirichlet_alpha` for each: alpha is this / legal moves. KataGo's 10.83; 0: off."""
+    dirichlet_shaped: bool = False
+    """Give half of the concentration to the moves that the prior does not rule out, and not the
+    same to all moves. KataGo, since 2020."""
+    root_policy_temperature: float = 1.0
+    """The prior of a root with noise is raised to 1 / this, > 0: above 1 it is flatter, which
+    keeps policies from sharpening on nothing. KataGo's 1.25, early in the game; 1: off."""
+    final_root_policy_temperature: float = 1.0
+    """The value that `root_policy_temperature` has fallen to after `temperature_plies`, > 0.
+    KataGo's 1.1."""
+    forced_playouts: float = 0.0
+    """k: a visited move at a root with noise gets at least sqrt(k prior visits) visits, and the
+    policy target forgets those that nothing else speaks for, >= 0. KataGo 3.2 uses 2; 0: off."""
+    widening_base: float = 0.0
+    """Only the ceil(base * visits ** exponent) moves of highest prior of a position are searched,
+    for games of many moves, >= 0; 0: all. Progressive widening (Coulom 2007; Chaslot 2008)."""
+    widening_exponent: float = 0.5
+    """Exponent of the visits in progressive widening, in [0, 1]."""
     temperature: float = 1.0
     """Self-play moves are drawn by visits ** (1 / temperature); >= 0, 0 plays the most visited."""
     final_temperature: float = 0.0
@@ -76,6 +98,12 @@ class SearchConfig:
             "root_fpu_reduction": (">= 0", self.root_fpu_reduction >= 0),
             "dirichlet_alpha": ("> 0", self.dirichlet_alpha > 0),
             "dirichlet_fraction": ("in [0, 1]", 0.0 <= self.dirichlet_fraction <= 1.0),
+            "dirichlet_total": (">= 0", self.dirichlet_total >= 0),
+            "root_policy_temperature": ("> 0", self.root_policy_temperature > 0),
+            "final_root_policy_temperature": ("> 0", self.final_root_policy_temperature > 0),
+            "forced_playouts": (">= 0", self.forced_playouts >= 0),
+            "widening_base": (">= 0", self.widening_base >= 0),
+            "widening_exponent": ("in [0, 1]", 0.0 <= self.widening_exponent <= 1.0),
             "temperature": (">= 0", self.temperature >= 0),
             "final_temperature": (">= 0", self.final_temperature >= 0),
             "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),

@@ -5,8 +5,12 @@
 # where N counts the node's own evaluation and its edges' visits.
 # An unvisited edge is worth the node's own mean value less fpu_reduction * sqrt(visited prior),
 # first-play urgency as in KataGo (Wu 2019) and lc0.
+#
+# Progressive widening (Coulom, "Computing Elo ratings of move patterns in the game of Go", 2007;
+# Chaslot et al., "Progressive strategies for Monte-Carlo tree search", 2008) keeps all edges but
+# the ceil(base * N ** exponent) that came first, which are those of best prior, from being visited.
 
-from libc.math cimport log, sqrt, sqrtf
+from libc.math cimport log, pow, sqrt, sqrtf
 from libc.stdint cimport int8_t, int32_t
 
 from engine.tree cimport RESULT_LOSS, edge_t, node_t, tree_t
@@ -19,6 +23,8 @@ cdef struct puct_t:
     float c_base
     float fpu_reduction
     float root_fpu_reduction # used at a root with noise
+    float widening_base      # 0: every edge may be visited at any time
+    float widening_exponent
     float virtual_loss       # charged to an edge for each leaf in flight below it
     float scale[SCALE_TABLE] # C(N) * sqrt(N) by the sum of the edges' visits
 
@@ -29,12 +35,19 @@ cdef inline float exploration_scale(const puct_t* puct, int32_t edge_visits) noe
     return <float>((log((1.0 + n + puct.c_base) / puct.c_base) + puct.c_init) * sqrt(n))
 
 
+cdef inline bint may_widen(const puct_t* puct, int32_t edge_visits,
+                           int32_t num_visited) noexcept nogil:
+    """Whether a node with so many visited edges may get another one."""
+    return (puct.widening_base == 0.0
+            or num_visited < puct.widening_base * pow(edge_visits + 1.0, puct.widening_exponent))
+
+
 cdef inline edge_t select_edge(const tree_t* tree, node_t node, const puct_t* puct,
                                float fpu_reduction) noexcept nogil:
     """The edge of highest score that is not proven lost; of equal ones the first."""
     cdef edge_t first = tree.first_edge[node]
     cdef int32_t num_visited = tree.num_visited[node]
-    cdef int32_t total = tree.node_visits[node], n
+    cdef int32_t total = tree.node_visits[node], n, num_lost = 0
     cdef const float* prior = tree.prior
     cdef const float* value_sum = tree.value_sum
     cdef const int32_t* visits = tree.visits
@@ -49,6 +62,7 @@ cdef inline edge_t select_edge(const tree_t* tree, node_t node, const puct_t* pu
         n = visits[edge]
         visited_prior += prior[edge]
         if result[edge] == RESULT_LOSS:
+            num_lost += 1
             continue
         score = value_sum[edge] / n + scale * prior[edge] / (1 + n)
         if score > best_score:
@@ -58,6 +72,7 @@ cdef inline edge_t select_edge(const tree_t* tree, node_t node, const puct_t* pu
         edge = first + num_visited
         score = (tree.value_total[node] / (1 + total) - fpu_reduction * sqrtf(visited_prior)
                  + scale * prior[edge])
-        if score > best_score:
+        # A proven loss makes room for another edge, so that there is always one to go on with.
+        if score > best_score and may_widen(puct, total, num_visited - num_lost):
             best = edge
     return best

@@ -10,6 +10,7 @@ from libc.stdint cimport int8_t, int32_t, uint64_t
 
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
+from engine.root cimport root_rules_t
 from engine.tree cimport Tree, edge_t, node_t
 from games.base cimport Game, GameState, action_t
 
@@ -39,10 +40,10 @@ cdef class Search:
     cdef GameState state                   # scratch; after gather, the position of the leaf
     cdef puct_t puct
     cdef int32_t target                    # visits that the root's edges shall have together
-    cdef bint noisy                        # mix noise into the root's prior
+    cdef bint noisy                        # a training search: its root has noise
     cdef rng_t noise                       # its stream
-    cdef float dirichlet_alpha
-    cdef float dirichlet_fraction
+    cdef root_rules_t rules                # of a noisy root; its temperature is a caller's to set
+    cdef bint root_changed                 # the root's prior is not the evaluator's any more
     cdef bint reuse_tree
     cdef bint count_kept
     cdef bint solver
@@ -54,6 +55,7 @@ cdef class Search:
     cdef edge_t* path_edges                # [leaves_in_flight, max_depth]
     cdef float* scratch                    # [max_legal_actions]
     cdef float* root_prior                 # [num_actions] of the root's actions, before noise
+    cdef int32_t* kept_visits              # [num_actions] of theirs, before the search
     cdef float prior_value                 # the evaluator's of the root, for the player to move
     cdef readonly uint64_t num_simulations # finished, ever
     cdef readonly uint64_t num_full_stops  # searches that a full arena ended early
@@ -79,4 +81,6 @@ cdef class Search:
                       bint counted) noexcept nogil
     cdef void _prove(self, int row, int depth) noexcept nogil
     cdef bint counts(self, edge_t edge) noexcept nogil
-    cdef void _add_noise(self) noexcept nogil
+    cdef void _change_prior(self) noexcept nogil
+    cdef void _restore_prior(self) noexcept nogil
+    cdef edge_t _most_visited(self) noexcept nogil

@@ -14,7 +14,14 @@ from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
-from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
+from engine.rng cimport PURPOSE_NOISE, next_uniform, rng_for, rng_t
+from engine.root cimport (
+    forced_edge,
+    mix_noise,
+    temper_prior,
+    unforced_visits,
+    visited_score,
+)
 from engine.softmax cimport exp_below_zero
 from engine.tree cimport (
     NO_NODE,
@@ -145,8 +152,14 @@ cdef class Search:
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver
-        self.dirichlet_alpha = config.dirichlet_alpha
-        self.dirichlet_fraction = config.dirichlet_fraction
+        self.rules.policy_temperature = config.root_policy_temperature
+        self.rules.dirichlet_alpha = config.dirichlet_alpha
+        self.rules.dirichlet_total = config.dirichlet_total
+        self.rules.dirichlet_fraction = config.dirichlet_fraction
+        self.rules.dirichlet_shaped = config.dirichlet_shaped
+        self.rules.forced_playouts = config.forced_playouts
+        self.puct.widening_base = config.widening_base
+        self.puct.widening_exponent = config.widening_exponent
         self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
         for i in range(SCALE_TABLE):
             self.puct.scale[i] = exploration_scale(&self.puct, i)
@@ -157,8 +170,9 @@ cdef class Search:
         self.path_edges = <edge_t*>malloc(rows * self.max_depth * sizeof(edge_t))
         self.scratch = <float*>malloc(game.max_legal_actions * sizeof(float))
         self.root_prior = <float*>malloc(game.num_actions * sizeof(float))
+        self.kept_visits = <int32_t*>malloc(game.num_actions * sizeof(int32_t))
         if (self.pending == NULL or self.path_nodes == NULL or self.path_edges == NULL
-                or self.scratch == NULL or self.root_prior == NULL):
+                or self.scratch == NULL or self.root_prior == NULL or self.kept_visits == NULL):
             raise MemoryError(f"no memory for {rows} paths of {self.max_depth} edges")
         self.set_root(self.root)
 
@@ -168,6 +182,7 @@ cdef class Search:
         free(self.path_edges)
         free(self.scratch)
         free(self.root_prior)
+        free(self.kept_visits)
 
     # -- the step machine -----------------------------------------------------------------
 
@@ -182,6 +197,7 @@ cdef class Search:
         self.num_pending = 0
         self.target = 0
         self.noisy = False
+        self.root_changed = False
         return 0
 
     cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil:
@@ -193,9 +209,11 @@ cdef class Search:
         self.noisy = noisy
         self.noise = noise
         if self.tree.columns.num_nodes > 0 and self.tree.columns.num_edges[ROOT] > 0:
+            if self.root_changed:
+                self._restore_prior()
             self._keep_prior()
             if noisy and self.tree.columns.status[ROOT] == NODE_EXPANDED:
-                self._add_noise()
+                self._change_prior()
 
     cdef int gather(self) except -1 nogil:
         """Descend until a leaf needs its evaluation and return its index for scatter.
@@ -213,6 +231,7 @@ cdef class Search:
         cdef float reduction, root_reduction = (
             self.puct.root_fpu_reduction if self.noisy else self.puct.fpu_reduction)
         cdef float virtual_loss = self.puct.virtual_loss
+        cdef float forced_playouts = self.rules.forced_playouts if self.noisy else 0.0
 
         if self.num_pending == self.leaves_in_flight:
             return GATHER_BLOCKED
@@ -244,7 +263,11 @@ cdef class Search:
             node = ROOT
             reduction = root_reduction
             while tree.status[node] == NODE_EXPANDED:
-                edge = select_edge(tree, node, &self.puct, reduction)
+                edge = NO_EDGE
+                if forced_playouts > 0.0 and depth == 0:
+                    edge = forced_edge(tree, forced_playouts)
+                if edge == NO_EDGE:
+                    edge = select_edge(tree, node, &self.puct, reduction)
                 reduction = self.puct.fpu_reduction
                 nodes[depth] = node
                 edges[depth] = edge
@@ -376,7 +399,7 @@ cdef class Search:
         if leaf == ROOT:
             self._keep_prior()
             if self.noisy:
-                self._add_noise()
+                self._change_prior()
         # Step 4. Backup.
         self._backup(index, depth, value, tree.player[leaf], depth > 0)
         self.pending[index].depth = -1
@@ -443,28 +466,33 @@ cdef class Search:
         return tree.result[edge] != RESULT_LOSS
 
     cdef void _keep_prior(self) noexcept nogil:
-        """Remember what the evaluator said of the root, before noise or proof change it."""
+        """Remember what the evaluator said of the root, before noise or proof change it, and the
+        visits that its edges bring along."""
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t edge, first = tree.first_edge[ROOT]
         for edge in range(first, first + tree.num_edges[ROOT]):
             self.root_prior[tree.action[edge]] = tree.prior[edge]
+            self.kept_visits[tree.action[edge]] = tree.visits[edge]
         self.prior_value = tree.value[ROOT]
 
-    cdef void _add_noise(self) noexcept nogil:
-        """prior = (1 - f) prior + f Dirichlet(alpha) at the root (Silver et al. 2018)."""
+    cdef void _change_prior(self) noexcept nogil:
+        """Temperature and noise at the root of a training search, see root.pxd."""
         cdef tree_t* tree = &self.tree.columns
-        cdef int32_t i, num = tree.num_edges[ROOT]
-        cdef edge_t first = tree.first_edge[ROOT]
-        cdef double total = 0.0
-        cdef float fraction = self.dirichlet_fraction
-        for i in range(num):
-            self.scratch[i] = <float>next_gamma(&self.noise, self.dirichlet_alpha)
-            total += self.scratch[i]
-        if total > 0.0:
-            for i in range(num):
-                tree.prior[first + i] = ((1 - fraction) * tree.prior[first + i]
-                                         + fraction * self.scratch[i] / <float>total)
-        if tree.num_visited[ROOT] < num:
+        if self.rules.policy_temperature != 1.0:
+            temper_prior(tree, self.rules.policy_temperature)
+        mix_noise(tree, &self.rules, &self.noise, self.scratch)
+        self.root_changed = True
+        if tree.num_visited[ROOT] < tree.num_edges[ROOT]:
+            tree_best_first(tree, ROOT)
+
+    cdef void _restore_prior(self) noexcept nogil:
+        """Undo `_change_prior`: the root is searched again."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge, first = tree.first_edge[ROOT]
+        for edge in range(first, first + tree.num_edges[ROOT]):
+            tree.prior[edge] = self.root_prior[tree.action[edge]]
+        self.root_changed = False
+        if tree.num_visited[ROOT] < tree.num_edges[ROOT]:
             tree_best_first(tree, ROOT)
 
     cdef int run_local(self, LocalEvaluator evaluator) except -1 nogil:
@@ -495,25 +523,36 @@ cdef class Search:
             return self.set_root(self.root)
         tree_copy_subtree(&self.spare.columns, tree, child)
         self.tree.swap(self.spare)
+        self.root_changed = False       # a child's prior never was
         return 0
 
-    cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil:
-        """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
+    cdef edge_t _most_visited(self) noexcept nogil:
+        """The root's edge of most visits of those that count, or NO_EDGE.
 
-        Equal visits are told apart by the prior, then by the order of the actions. What the
-        solver has proven comes first, see `counts`.
+        Equal visits are told apart by the prior, then by the order of the actions. Before any
+        visit, the edge of highest prior may be the answer.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t first = tree.first_edge[ROOT], edge, best = NO_EDGE
-        cdef edge_t end = first + max(1, tree.num_visited[ROOT])
-        cdef double total = 0.0, at, share
-        for edge in range(first, end):
+        for edge in range(first, first + max(1, tree.num_visited[ROOT])):
             if self.counts(edge) and (best == NO_EDGE or tree.visits[edge] > tree.visits[best] or (
                     tree.visits[edge] == tree.visits[best] and (
                         tree.prior[edge] > tree.prior[best] or (
                             tree.prior[edge] == tree.prior[best]
                             and tree.action[edge] < tree.action[best])))):
                 best = edge
+        return best
+
+    cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil:
+        """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
+
+        What the solver has proven comes first, see `counts`. Forced visits are visits here: they
+        are taken off the policy target alone.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t first = tree.first_edge[ROOT], edge, best = self._most_visited()
+        cdef edge_t end = first + max(1, tree.num_visited[ROOT])
+        cdef double total = 0.0, at, share
         if best == NO_EDGE:
             # Every visited move is lost; the next one may not be.
             return tree.action[end if tree.num_visited[ROOT] < tree.num_edges[ROOT] else first]
@@ -554,18 +593,30 @@ cdef class Search:
         """What the search teaches the policy: the root's actions and their weights, > 0.
 
         Returns how many there are; room is needed for the root's visited edges. The weights are
-        the visits of the edges that count.
+        the visits of the edges that count, less the forced ones.
         """
         cdef tree_t* tree = &self.tree.columns
-        cdef edge_t edge, first
+        cdef float forced_playouts = self.rules.forced_playouts if self.noisy else 0.0
+        cdef edge_t edge, first, best
         cdef int num = 0
-        if tree.num_nodes == 0:
+        cdef int32_t visits
+        cdef double best_score = 0.0
+        if tree.num_nodes == 0 or tree.num_visited[ROOT] == 0:
             return 0
         first = tree.first_edge[ROOT]
+        best = self._most_visited()
+        if best != NO_EDGE:
+            best_score = visited_score(tree, &self.puct, best, tree.visits[best])
         for edge in range(first, first + tree.num_visited[ROOT]):
-            if self.counts(edge):
+            if not self.counts(edge):
+                continue
+            visits = tree.visits[edge]
+            if forced_playouts > 0.0 and edge != best:
+                visits = unforced_visits(tree, &self.puct, forced_playouts, edge, best_score,
+                                         self.kept_visits[tree.action[edge]])
+            if visits > 0:
                 actions[num] = tree.action[edge]
-                weights[num] = tree.visits[edge]
+                weights[num] = visits
                 num += 1
         return num
 

@@ -5,6 +5,7 @@ import numpy.typing as npt
 
 from engine.cache import Cache
 from engine.ring import Ring
+from engine.search import Search
 from engine.segment import Segment
 from engine.symmetry import Canonical
 
@@ -15,6 +16,7 @@ __all__ = [
     "cache_store",
     "canonical_image",
     "draw",
+    "policy_target",
     "softmax_exp",
     "turned_back",
 ]
@@ -30,6 +32,7 @@ def draw(
     parameter: float = 1.0,
 ) -> list[Any]: ...
 def softmax_exp(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
+def policy_target(search: Search) -> tuple[dict[int, float], float]: ...
 def best_first(priors: list[float], actions: list[int], num_visited: int) -> list[int]: ...
 
 def cache_store(

@@ -12,6 +12,7 @@ import numpy as np
 from engine.cache cimport Cache, cache_key
 from engine.ring cimport Ring
 from engine.rng cimport next_below, next_gamma, next_normal, next_uniform, next_word, rng_for, rng_t
+from engine.search cimport Search
 from engine.segment cimport Segment
 from engine.softmax cimport exp_below_zero
 from engine.symmetry cimport Canonical
@@ -19,7 +20,7 @@ from engine.tree cimport NODE_WAITING, Tree, tree_add_node, tree_best_first
 
 __all__ = [
     "WorkerSide", "best_first", "cache_find", "cache_store", "canonical_image", "draw",
-    "softmax_exp", "turned_back",
+    "policy_target", "softmax_exp", "turned_back",
 ]
 
 
@@ -109,6 +110,17 @@ def turned_back(Canonical canonical not None, const float[::1] policy_logits not
     cdef Py_ssize_t num = canonical.game.num_actions
     cdef const float* found = canonical.turned_back(&policy_logits[0], symmetry)
     return np.array([found[i] for i in range(num)], np.float32)
+
+
+def policy_target(Search search not None):
+    """(weight by action, surprise in nats) that the finished search would write to its game."""
+    actions = np.empty(search.game.max_legal_actions, np.int32)
+    weights = np.empty(search.game.max_legal_actions, np.float32)
+    cdef int32_t[::1] action_view = actions
+    cdef float[::1] weight_view = weights
+    cdef int num = search.policy_target(&action_view[0], &weight_view[0])
+    surprise = search.surprise(&action_view[0], &weight_view[0], num)
+    return dict(zip(actions[:num].tolist(), weights[:num].tolist(), strict=True)), surprise
 
 
 cdef class WorkerSide:

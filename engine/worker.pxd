@@ -49,6 +49,8 @@ cdef class Player:
     cdef double temperature
     cdef double final_temperature
     cdef int32_t temperature_plies
+    cdef double root_policy_temperature
+    cdef double final_root_policy_temperature
     cdef bint noise                        # Dirichlet noise in full searches
 
 cdef class GameSlot:

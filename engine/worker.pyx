@@ -70,6 +70,8 @@ cdef class Player:
         self.temperature = config.temperature
         self.final_temperature = config.final_temperature
         self.temperature_plies = config.temperature_plies
+        self.root_policy_temperature = config.root_policy_temperature
+        self.final_root_policy_temperature = config.final_root_policy_temperature
         self.noise = config.dirichlet_fraction > 0
 
 
@@ -94,6 +96,14 @@ cdef Search _search(Worker worker, Player player, Search spare):
     # A random player's search only follows the game.
     return Search(worker.game, player.config, 2 if player.kind == PLAYER_RANDOM else None, spare,
                   arena_bytes=worker.arena_bytes)
+
+
+cdef inline double _fallen(double temperature, double final, Player player,
+                           int32_t ply) noexcept nogil:
+    """A temperature after so many plies: its distance from the final one halves, if at all."""
+    if player.temperature_plies == 0:
+        return temperature
+    return final + (temperature - final) * pow(0.5, <double>ply / player.temperature_plies)
 
 
 cdef double _arena_bytes(double memory_mb, players, int games):
@@ -451,6 +461,8 @@ cdef class Worker:
                             or next_uniform(&rng) < player.full_fraction)
         if player.kind == PLAYER_LOCAL:
             player.evaluator.restart(slot.number, slot.ply)
+        search.rules.policy_temperature = _fallen(
+            player.root_policy_temperature, player.final_root_policy_temperature, player, slot.ply)
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
             player.noise and slot.full_search,
@@ -471,17 +483,13 @@ cdef class Worker:
         return self._begin_move(slot)
 
     cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil:
-        cdef double temperature = player.temperature
         cdef rng_t rng
         if player.kind == PLAYER_RANDOM:
             rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_RANDOM)
             return self.actions[next_below(&rng, search.root.legal_actions_c(self.actions))]
-        if player.temperature_plies > 0:
-            temperature = player.final_temperature + (
-                (player.temperature - player.final_temperature)
-                * pow(0.5, <double>slot.ply / player.temperature_plies))
         rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_MOVE)
-        return search.choose(temperature, &rng)
+        return search.choose(
+            _fallen(player.temperature, player.final_temperature, player, slot.ply), &rng)
 
     cdef int _record(self, GameSlot slot, Journal journal, Search search,
                      action_t action) except -1 nogil:

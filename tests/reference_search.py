@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+import reference_root
 
 from engine.config import SearchConfig
 from engine.evaluator import Run
@@ -59,10 +60,16 @@ def uniform_evaluation(state: GameState) -> tuple[dict[int, np.float32], np.floa
     return {action: F(1.0 / len(legal)) for action in legal}, F(0.0)
 
 
-def hash_evaluation(state: GameState) -> tuple[dict[int, np.float32], np.float32]:
-    """What the search makes of `HashEvaluator`: masked softmax, and win minus loss."""
+def hash_evaluation(
+    state: GameState, sharpness: float = 1.0
+) -> tuple[dict[int, np.float32], np.float32]:
+    """What the search makes of `HashEvaluator`: masked softmax, and win minus loss.
+
+    `sharpness` multiplies the policy's logits.
+    """
     num = state.game.num_actions
     logits = hash_logits(state.packed_observation(), num + 3)
+    logits[:num] *= F(sharpness)
     legal = state.get_legal_actions()
     highest = max(logits[action] for action in legal)
     prior = {action: expf(logits[action] - highest) for action in legal}
@@ -168,6 +175,10 @@ class ReferenceSearch:
         config = self.config
         total = sum(node.visits.values())
         n = total + 1.0
+        if is_noisy_root:
+            for action, visits in node.visits.items():
+                if visits < math.sqrt(config.forced_playouts * float(node.prior[action]) * total):
+                    return action
         c_base, c_init = float(F(config.c_base)), float(F(config.c_init))
         scale = F((math.log((1.0 + n + c_base) / c_base) + c_init) * math.sqrt(n))
         best, best_score, visited_prior = -1, F(-1e30), F(0.0)
@@ -178,6 +189,8 @@ class ReferenceSearch:
             if score > best_score:
                 best, best_score = action, score
         unvisited = [action for action in node.prior if action not in node.visits]
+        if len(node.visits) >= reference_root.widened(config, n):
+            unvisited = []
         reduction = config.root_fpu_reduction if is_noisy_root else config.fpu_reduction
         fpu = node.value_total / F(1 + total) - F(reduction) * np.sqrt(visited_prior)
         for action in sorted(unvisited, key=lambda a: (-node.prior[a], a)):
@@ -194,6 +207,7 @@ class ReferenceSearch:
 
     def _add_noise(self, root: Node, gammas: Sequence[float]) -> None:
         """`gammas` belong to the edges in their order in the arena, which a test knows."""
+        root.prior = reference_root.tempered(root.prior, self.config.root_policy_temperature)
         fraction = F(self.config.dirichlet_fraction)
         draws = [F(g) for g in gammas]
         total = F(sum(float(g) for g in draws))
