@@ -47,7 +47,8 @@ SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE games (
     number INTEGER PRIMARY KEY, seed INTEGER NOT NULL, generation INTEGER NOT NULL,
-    num_opening INTEGER NOT NULL, num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL, validation INTEGER NOT NULL,
+    num_opening INTEGER NOT NULL, num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL,
+    validation INTEGER NOT NULL,
     finished_at REAL NOT NULL, {", ".join(f"{name} BLOB NOT NULL" for name in COLUMNS)}
 );
 CREATE INDEX games_rows ON games (validation, number, num_plies, num_full);
