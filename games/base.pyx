@@ -200,6 +200,23 @@ cdef class GameState:
         """
         return self.to_text()
 
+    # What a finished game can teach beside its result. `player` is the one who looks: cells are
+    # laid out as that player's observation shows them. None: the game does not say.
+
+    def final_owners(self, int player):
+        """[H*W] int8 of a finished game: 1 where a cell has become `player`'s own, -1 the
+        other's, 0 nobody's; None by default."""
+        return None
+
+    def final_margin(self, int player):
+        """Points by which `player` has won a finished game, negative if lost; None by default."""
+        return None
+
+    def winning_cells(self, int player):
+        """[H*W] int8 of a finished game: 1 on the line or link that has won it for `player`, -1
+        on one that has won it for the other, 0 elsewhere; None by default."""
+        return None
+
     def clone(self):
         """An independent copy."""
         cls = type(self)

@@ -19,6 +19,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.bits cimport lowest_bit, reversed_bits
 
+from games.endings import signed_cells
 from games.errors import GameError
 from games.stones import (
     board_text, labelled_board, letters, not_a_position, numbers, play, read_position, status,
@@ -226,6 +227,14 @@ cdef class BreakthroughState(NativeState):
     def stones(self):
         """x's and o's pawns, bit ``i`` for cell ``i``, row by row from the top left."""
         return (self.other, self.own) if self.player else (self.own, self.other)
+
+    def final_owners(self, int player):
+        """Whose pawn stands on each cell; the second player sees the board turned round."""
+        stones = self.stones()
+        owners = signed_cells(
+            stones[player], stones[1 - player], self.game.rows * self.game.columns
+        )
+        return owners[::-1].copy() if player else owners
 
     def drawing(self):
         """Pawns on a chessboard, row 1 at the bottom."""

@@ -11,6 +11,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 
+from games.endings import signed_cells, stones_in_line
 from games.errors import GameError
 from games.stones import (
     board_text, not_a_position, numbers, play, read_board, status, stone_at,
@@ -202,6 +203,17 @@ cdef class ConnectFourState(NativeState):
     def stones(self):
         """x's and o's stones, bit ``i`` for cell ``i``, row by row from the top left."""
         return (self.other, self.own) if self.num_stones & 1 else (self.own, self.other)
+
+    def final_owners(self, int player):
+        """Whose stone lies on each cell."""
+        stones = self.stones()
+        return signed_cells(stones[player], stones[1 - player], self.game.rows * self.game.columns)
+
+    def winning_cells(self, int player):
+        """The cells of all lines of four."""
+        rows, columns = self.game.board_shape
+        found = [stones_in_line(stones, rows, columns, 4) for stones in self.stones()]
+        return signed_cells(found[player], found[1 - player], rows * columns)
 
     def drawing(self):
         """Red and yellow disks in a blue wall, columns from 1."""

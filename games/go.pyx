@@ -35,6 +35,7 @@ from games.go_board cimport (
     board_move,
     board_moves,
     board_over,
+    board_owned,
     board_place,
     board_play,
     rules_init,
@@ -42,6 +43,7 @@ from games.go_board cimport (
     turn_t,
 )
 
+from games.endings import signed_cells
 from games.errors import GameError
 from games.go_text import LETTERS, play_on, point_name, read_point, read_position
 from games.stones import board_text, letters, not_a_position, numbers, status, stone_at
@@ -313,6 +315,17 @@ cdef class GoState(NativeState):
         """Black's area less white's and komi, nothing removed as dead; also before the end."""
         black, white = self.area()
         return black - white - (<Go>self.game).komi
+
+    def final_owners(self, int player):
+        """Whose area each point is: a stone's, or that of the only stones that reach it."""
+        cdef uint64_t[2 * MAX_WORDS] points
+        board_owned(&self.board, self.rules, points)
+        owned = self._points(points)
+        return signed_cells(owned[player], owned[1 - player], self.rules.num_points)
+
+    def final_margin(self, int player):
+        """Points by which `player` leads, komi included."""
+        return -self.score() if player == WHITE else self.score()
 
     def drawing(self):
         """Stones where lines cross, row 1 at the bottom, and the board's star points."""

@@ -87,7 +87,9 @@ cdef void board_begin(board_t* board, const rules_t* rules, int player) noexcept
 # of an earlier board forbids it.
 cdef void board_moves(const board_t* board, const rules_t* rules,
                       uint64_t* legal, uint64_t* repeating) noexcept nogil
-# Points that a colour's stones hold or that only its stones reach over empty points.
+# Sets of points, [2 * num_words], black's before white's: those that a colour's stones hold or that
+# only its stones reach over empty points; and how many they are.
+cdef void board_owned(const board_t* board, const rules_t* rules, uint64_t* points) noexcept nogil
 cdef void board_area(const board_t* board, const rules_t* rules, int* areas) noexcept nogil
 # Real liberties of a point's chain, counted up to `limit`.
 cdef int board_liberties(const board_t* board, const rules_t* rules, int point,

@@ -356,7 +356,7 @@ cdef void board_moves(const board_t* board, const rules_t* rules,
 # -- counting -----------------------------------------------------------------------------
 
 
-cdef void board_area(const board_t* board, const rules_t* rules, int* areas) noexcept nogil:
+cdef void board_owned(const board_t* board, const rules_t* rules, uint64_t* points) noexcept nogil:
     cdef uint64_t[2][MAX_WORDS + 2] reach
     cdef uint64_t[MAX_WORDS + 2] beside
     cdef uint64_t grown, changed
@@ -373,10 +373,19 @@ cdef void board_area(const board_t* board, const rules_t* rules, int* areas) noe
                 grown = beside[i + 1] & ~(board.stones[i] | board.stones[num_words + i])
                 changed |= grown & ~reach[colour][i + 1]
                 reach[colour][i + 1] |= grown
+    for i in range(num_words):
+        points[BLACK * num_words + i] = reach[BLACK][i + 1] & ~reach[WHITE][i + 1]
+        points[WHITE * num_words + i] = reach[WHITE][i + 1] & ~reach[BLACK][i + 1]
+
+
+cdef void board_area(const board_t* board, const rules_t* rules, int* areas) noexcept nogil:
+    cdef uint64_t[2 * MAX_WORDS] points
+    cdef int i
+    board_owned(board, rules, points)
     areas[BLACK] = areas[WHITE] = 0
-    for i in range(1, num_words + 1):
-        areas[BLACK] += num_bits(reach[BLACK][i] & ~reach[WHITE][i])
-        areas[WHITE] += num_bits(reach[WHITE][i] & ~reach[BLACK][i])
+    for i in range(rules.num_words):
+        areas[BLACK] += num_bits(points[BLACK * rules.num_words + i])
+        areas[WHITE] += num_bits(points[WHITE * rules.num_words + i])
 
 
 cdef int board_liberties(const board_t* board, const rules_t* rules, int point,

@@ -14,6 +14,7 @@ from libc.string cimport memcpy
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.cells cimport list_bits
 
+from games.endings import signed_cells, stones_in_line
 from games.errors import GameError
 from games.stones import (
     board_text,
@@ -237,6 +238,20 @@ cdef class GomokuState(NativeState):
         return tuple(
             sum(self.board[w].stones[player] << 64 * w for w in words) for player in range(2)
         )
+
+    def final_owners(self, int player):
+        """Whose stone lies on each cell."""
+        stones = self.stones()
+        return signed_cells(stones[player], stones[1 - player], self.game.rows * self.game.columns)
+
+    def winning_cells(self, int player):
+        """The cells of all lines of five."""
+        rows, columns = self.game.board_shape
+        found = [
+            stones_in_line(stones, rows, columns, 5, exact=self.game.exact)
+            for stones in self.stones()
+        ]
+        return signed_cells(found[player], found[1 - player], rows * columns)
 
     def drawing(self):
         """Stones where lines cross, row 1 at the top."""

@@ -1,5 +1,8 @@
 from typing import final
 
+import numpy as np
+import numpy.typing as npt
+
 from games.base import Game, NativeState
 
 __all__ = ["Hex", "HexState", "make"]
@@ -20,3 +23,4 @@ class Hex(Game):
 class HexState(NativeState):
     def __init__(self, game: Hex) -> None: ...
     def stones(self) -> tuple[int, int]: ...
+    def seen_by(self, player: int, stones: tuple[int, int]) -> npt.NDArray[np.int8]: ...

@@ -19,6 +19,7 @@ from libc.string cimport memcpy, memset
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.cells cimport MAX_CELLS, list_bits, lowest_bit
 
+from games.endings import shortest_links, signed_cells, transposed
 from games.errors import GameError
 from games.stones import (
     MARKS,
@@ -284,6 +285,26 @@ cdef class HexState(NativeState):
         return tuple(
             sum(self.board[w].stones[0][owner] << 64 * w for w in words) for owner in range(2)
         )
+
+    def final_owners(self, int player):
+        """Whose stone lies on each cell; the second player sees the board transposed."""
+        return self.seen_by(player, self.stones())
+
+    def winning_cells(self, int player):
+        """The cells of all shortest chains between the sides that the winner has joined."""
+        x, o = self.stones()
+        size = self.game.rows
+        sides = transposed(o, size)    # so that both players join top and bottom
+        return self.seen_by(
+            player, (shortest_links(x, size), transposed(shortest_links(sides, size), size))
+        )
+
+    def seen_by(self, int player, stones):
+        """[H*W] int8: 1 for the player's stones among x's and o's, -1 for the other's."""
+        size = self.game.rows
+        if player:
+            stones = tuple(transposed(each, size) for each in stones)
+        return signed_cells(stones[player], stones[1 - player], size * size)
 
     def drawing(self):
         """A rhombus of hexagons, a1 at its acute corner at the top left."""

@@ -19,6 +19,7 @@ from libc.stdint cimport uint8_t, uint64_t
 from games.base cimport Game, GameState, NativeState, action_t, mix64
 from games.bits cimport highest, lowest_bit, popcount
 
+from games.endings import signed_cells
 from games.errors import GameError
 from games.stones import (
     board_text, labelled_board, letters, not_a_position, numbers, play, read_position, status,
@@ -286,6 +287,15 @@ cdef class OthelloState(NativeState):
         """x's discs minus o's; empty cells count for nobody."""
         x, o = self.stones()
         return x.bit_count() - o.bit_count()
+
+    def final_owners(self, int player):
+        """Whose disc lies on each cell."""
+        stones = self.stones()
+        return signed_cells(stones[player], stones[1 - player], self.game.rows * self.game.columns)
+
+    def final_margin(self, int player):
+        """Discs by which `player` leads."""
+        return -self.score() if player else self.score()
 
     def drawing(self):
         """Discs on green squares, row 1 at the top."""

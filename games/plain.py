@@ -53,6 +53,7 @@ class BoardGame(Game):
     ) -> None:  # fmt: skip
         rows = start.split("/")
         self.start = list("".join(rows))
+        self.pieces = pieces
         own, other = pieces
         neutral = sorted({*self.start} - {EMPTY, *own, *other})
         # Planes for the first player to move and for the second.
@@ -177,6 +178,11 @@ class BoardState(GameState):
         board = np.array(self.board).reshape(game.board_shape)
         planes = [board == kind for kind in game.kinds[self.player]]
         return np.stack([*planes, np.full(board.shape, self.player)]).astype(np.float32)
+
+    def final_owners(self, player: int) -> npt.NDArray[np.int8]:
+        """Whose piece stands on each cell."""
+        own, other = self.game.pieces[player], self.game.pieces[1 - player]
+        return np.array([(mark in own) - (mark in other) for mark in self.board], np.int8)
 
     def to_text(self) -> str:
         return f"{'/'.join(self._rows())} {MARKS[self.player]}"

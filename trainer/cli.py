@@ -157,6 +157,7 @@ def train(
     run: Path | None = None,
     max_time: str | None = None,
     seed: int | None = None,
+    start_from: Annotated[str | None, Parameter(name="--from")] = None,
     memory: Memory | None = None,
     config: tuple[Path, ...] = (),
     resume: bool = True,
@@ -182,6 +183,8 @@ def train(
         Time to train, over all sessions: 90s, 20m, 1h30m.
     seed
         Keys every random draw.
+    start_from
+        A run, checkpoint or model whose weights a new run begins with.
     config
         TOML files laid over the preset.
     resume
@@ -203,6 +206,8 @@ def train(
         overrides["budget.max_time"] = max_time
     if seed is not None:
         overrides["seed"] = str(seed)
+    if start_from is not None:
+        overrides["learner.start_from"] = start_from
     if memory is not None:
         overrides["selfplay.memory_mb"] = _memory_mb(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)

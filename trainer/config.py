@@ -122,6 +122,10 @@ class LearnerConfig:
     """AdamW's peak rate, > 0."""
     weight_decay: float = 1e-4
     """AdamW's decay of the weights, >= 0."""
+    learning_rate_schedule: str = "cosine"
+    """How the rate goes over the budget: cosine (warm-up, then level, then half a cosine down),
+    step (down at once, as KataGo's last drop), or one_cycle (up to drop_start / 2, down to a tenth
+    at drop_start, then further; Smith and Topin, arXiv:1708.07120)."""
     warmup_steps: int = 100
     """Steps over which the rate rises from 0, >= 0."""
     drop_start: float = 0.7
@@ -130,6 +134,12 @@ class LearnerConfig:
     """Share of the rate that is left when the budget ends, in [0, 1]."""
     ema_decay: float = 0.999
     """Averaging of the weights that play, per step, in [0, 1); 0: the raw weights play."""
+    average_share: float = 0.0
+    """The average's memory is at least this share of all steps so far (arXiv:1212.1824), in [0, 1):
+    a long run then averages over more than ema_decay would; 0: no such floor."""
+    accumulate: int = 1
+    """Parts in which a batch passes through the network before the one update, >= 1; each part is
+    normalised by its own statistics, and batch_size must be a multiple."""
     max_grad_norm: float = 1.0
     """Gradients are scaled down to this norm, > 0."""
     passes_per_row: float = 4.0
@@ -146,6 +156,22 @@ class LearnerConfig:
     """Weight of the policy's cross-entropy, >= 0."""
     value_weight: float = 1.0
     """Weight of the win/draw/loss cross-entropy, >= 0."""
+    reply_weight: float = 0.0
+    """Weight of predicting the opponent's next policy target (KataGo, arXiv:1902.10565, 3.4, takes
+    0.15), >= 0; 0: no such head. This and the next four only shape the trunk in training."""
+    ownership_weight: float = 0.0
+    """Weight of predicting whose each cell is in the end (there, 4.1: 1.5 a cell for Go), >= 0."""
+    score_weight: float = 0.0
+    """Weight of predicting the final margin in points a cell (there, 4.1), >= 0."""
+    plies_left_weight: float = 0.0
+    """Weight of predicting the logarithm of the plies to come (as lc0's moves left), >= 0."""
+    winning_line_weight: float = 0.0
+    """Weight of predicting the cells of the line or link that wins in the end, >= 0."""
+    start_from: str = ""
+    """A run, checkpoint or model whose weights a new run begins with, carried over to a wider or
+    deeper network so that it computes the same (Net2Net, arXiv:1511.05641); "": random ones."""
+    games_from: str = ""
+    """A run of the same game whose games are learned from first, its folder; "": none."""
     train_on_fast: bool = False
     """Train the value on moves of fast searches too; their visits never train the policy."""
     symmetries: bool = True
@@ -164,9 +190,18 @@ class LearnerConfig:
             learning_rate=("> 0", self.learning_rate > 0),
             weight_decay=(">= 0", self.weight_decay >= 0),
             warmup_steps=("an integer >= 0", self.warmup_steps >= 0),
+            learning_rate_schedule=(
+                "cosine, one_cycle or step",
+                self.learning_rate_schedule in ("cosine", "one_cycle", "step"),
+            ),
             drop_start=("in [0, 1]", 0 <= self.drop_start <= 1),
             final_lr_fraction=("in [0, 1]", 0 <= self.final_lr_fraction <= 1),
             ema_decay=("in [0, 1)", 0 <= self.ema_decay < 1),
+            average_share=("in [0, 1)", 0 <= self.average_share < 1),
+            accumulate=(
+                "an integer >= 1 that divides batch_size",
+                self.accumulate >= 1 and self.batch_size % self.accumulate == 0,
+            ),
             max_grad_norm=("> 0", self.max_grad_norm > 0),
             passes_per_row=("> 0", self.passes_per_row > 0),
             window_rows=("an integer >= min_rows", self.window_rows >= self.min_rows),
@@ -175,10 +210,22 @@ class LearnerConfig:
             value_mix=("in [0, 1]", 0 <= self.value_mix <= 1),
             policy_weight=(">= 0", self.policy_weight >= 0),
             value_weight=(">= 0", self.value_weight >= 0),
+            reply_weight=(">= 0", self.reply_weight >= 0),
+            ownership_weight=(">= 0", self.ownership_weight >= 0),
+            score_weight=(">= 0", self.score_weight >= 0),
+            plies_left_weight=(">= 0", self.plies_left_weight >= 0),
+            winning_line_weight=(">= 0", self.winning_line_weight >= 0),
             validation_share=("in [0, 0.5]", 0 <= self.validation_share <= 0.5),
             precision=("auto, fp32 or bf16", self.precision in ("auto", "fp32", "bf16")),
             threads=("an integer >= 0", self.threads >= 0),
         )
+
+    @property
+    def auxiliary(self) -> dict[str, float]:
+        """Weights of the auxiliary heads that there are, by name."""
+        names = ("reply", "ownership", "score", "plies_left", "winning_line")
+        weights = {name: float(getattr(self, f"{name}_weight")) for name in names}
+        return {name: weight for name, weight in weights.items() if weight}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -339,6 +386,13 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self, seed=("an integer in [0, 2**63)", 0 <= self.seed < 2**63))
+        if self.learner.learning_rate_schedule == "one_cycle" and not self.budget.max_time_s < (
+            math.inf
+        ):
+            raise ConfigError(
+                "learner.learning_rate_schedule must be cosine or step for a run without end, got "
+                "one_cycle, which is laid over budget.max_time"
+            )
 
 
 def preset_names() -> list[str]:

@@ -29,6 +29,7 @@ from trainer.checkpoint import CheckpointStore
 from trainer.config import RunConfig, to_toml
 from trainer.display import Display
 from trainer.evaluate import grade, read_positions
+from trainer.growth import borrow_games, start_from
 from trainer.learner import Learner
 from trainer.metrics import Metrics
 from trainer.network import Network
@@ -36,6 +37,7 @@ from trainer.progress import Losses, Progress, Strength
 from trainer.replay import ReplayStore, is_validation
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
+from trainer.targets import declared
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -99,6 +101,7 @@ class Trainer:
         )
         torch.manual_seed(config.seed)
         network = Network(self.game.observation_shape, self.game.num_actions, config.network)
+        declared(self.game, list(learner.auxiliary))
         self.learner = Learner(network, learner, seed=config.seed, device=config.selfplay.device)
         self.window = SampleWindow(
             self.game,
@@ -107,6 +110,7 @@ class Trainer:
             min_rows=learner.min_rows,
             train_on_fast=learner.train_on_fast,
             value_mix=learner.value_mix,
+            auxiliary=list(learner.auxiliary),
         )
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
         known = config.evaluation.positions
@@ -147,6 +151,10 @@ class Trainer:
             self._unlearned = self._stored_rows() - int(info["rows"])
         self._spent_before = float(self.store.get("elapsed_s", 0.0))
         self._num_games = self.store.num_games()
+        others = self.config.learner.games_from
+        borrowed = borrow_games(others, self.game, self.window, self.held_out)
+        if latest is None:
+            self._begin(borrowed)
         self.window.fill(self.store)
         self.held_out.fill(self.store, validation=True)
         for row in self.store.generations():
@@ -159,6 +167,13 @@ class Trainer:
             self._save_checkpoint()
         every = self.config.evaluation.every_minutes * 60
         self._next_measure = self.elapsed_s + every if every else math.inf
+
+    def _begin(self, borrowed: int) -> None:
+        """A new run: take over another's weights, and owe `borrowed` rows of another's games."""
+        self._unlearned = borrowed
+        path = self.config.learner.start_from
+        if path:
+            self.display.message(start_from(path, self.learner, self.game))
 
     def _stored_rows(self) -> int:
         """Rows in the store that are trained on."""
@@ -365,6 +380,7 @@ class Trainer:
             "loss/value_validation": losses.validation_value,
             "validation/policy_top1": held_out.get("policy_top1", math.nan),
             "validation/value_sign": held_out.get("value_sign", math.nan),
+            **{f"loss/{name}": loss for name, loss in self.learner.auxiliary_losses.items()},
             "learner/learning_rate": trained.learning_rate,
             "learner/grad_norm": trained.grad_norm,
             "learner/samples_per_s": trained.samples_per_s,

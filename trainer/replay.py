@@ -107,6 +107,8 @@ class ReplayStore:
         Share of the games that are held out; decided when a game is added.
     timeout_s
         How long to wait for another process's write.
+    read_only
+        Write nothing, and make no file: somebody else's run.
 
     Raises
     ------
@@ -123,15 +125,20 @@ class ReplayStore:
         seed: int | None = None,
         validation_share: float = 0.03,
         timeout_s: float = 30.0,
+        read_only: bool = False,
     ) -> None:
         self.path = Path(path)
         self._game = game
         self._validation_share = validation_share
         with self._guard("open"):
             # Transactions are begun and ended by `_transaction`, never by the driver.
-            self._db = sqlite3.connect(self.path, timeout=timeout_s, isolation_level=None)
+            name = f"{self.path.absolute().as_uri()}?mode={'ro' if read_only else 'rwc'}"
+            self._db = sqlite3.connect(name, timeout=timeout_s, isolation_level=None, uri=True)
         try:
             with self._guard("open"):
+                if read_only:
+                    self._check(seed)
+                    return
                 if self._number("SELECT count(*) FROM sqlite_schema") == 0:
                     self._create(seed)
                 self._check(seed)

@@ -3,7 +3,8 @@
 Shapes: ``B`` samples of a batch, ``A`` actions, ``C, H, W`` observation planes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.records import GameRecord
 from engine.unpack import unpack_nchw
 from games.base import Game
 from trainer.replay import ReplayStore
+from trainer.targets import TargetColumns
 
 __all__ = ["Batch", "SampleWindow"]
 
@@ -31,6 +33,8 @@ class Batch(NamedTuple):
     """[B, 3] win, draw, loss; sums to 1."""
     policy_weight: Floats
     """[B] 1, or 0 where there is no policy target."""
+    auxiliary: Mapping[str, npt.NDArray[Any]] = MappingProxyType({})
+    """What `TargetColumns.gather` returns."""
 
 
 class SampleWindow:
@@ -52,6 +56,8 @@ class SampleWindow:
         Keep plies of fast searches, too; they have no policy target.
     value_mix
         Weight of the search's value in the value target; the game's outcome has the rest.
+    auxiliary
+        Names of the auxiliary targets to keep, of `trainer.targets.NAMES`.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class SampleWindow:
         min_rows: int = 1,
         train_on_fast: bool = False,
         value_mix: float = 0.0,
+        auxiliary: Sequence[str] = (),
     ) -> None:
         self._game = game
         self._max_rows, self._fraction, self._min_rows = max_rows, fraction, min_rows
@@ -77,6 +84,7 @@ class SampleWindow:
         self._has_policy = np.empty(max_rows, np.bool_)
         self._starts = np.empty(max_rows, np.int64)
         self._counts = np.empty(max_rows, np.int32)
+        self._targets = TargetColumns(game, max_rows, auxiliary)
         self._visit_end = 0
         self._visit_actions = np.empty(1024, np.int32)
         self._visits = np.empty(1024, np.float32)
@@ -90,11 +98,12 @@ class SampleWindow:
         return min(self._end, self._max_rows, allowed)
 
     def fill(self, store: ReplayStore, *, validation: bool = False) -> int:
-        """Add the newest games of `store`; return the rows added. For an empty window."""
+        """Add the newest games of `store`; return the rows added. Older runs' games come first."""
         all_plies = self._train_on_fast
         first = store.first_of_last_rows(self._max_rows, validation=validation, all_plies=all_plies)
         added = self.add(store.games(first, validation=validation))
-        self.total_rows = store.num_rows(validation=validation, all_plies=all_plies)
+        stored = store.num_rows(validation=validation, all_plies=all_plies)
+        self.total_rows += stored - added  # with those that it has no room for
         return added
 
     def add(self, records: Iterable[GameRecord]) -> int:
@@ -114,6 +123,7 @@ class SampleWindow:
         self._packed[at] = record.observations[plies]
         self._outcomes[at] = record.returns[record.players[plies]]
         self._values[at] = record.root_values[plies]
+        self._targets.put(at, record, plies)
         starts, stops = record.policy_offsets[plies], record.policy_offsets[plies + 1]
         has_policy = record.full_search[plies] & (stops > starts)
         counts = np.where(has_policy, stops - starts, 0).astype(np.int32)
@@ -193,6 +203,7 @@ class SampleWindow:
             policy,
             wdl.astype(np.float32),
             self._has_policy[at].astype(np.float32),
+            self._targets.gather(at, which),
         )
 
 
