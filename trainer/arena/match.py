@@ -1,5 +1,6 @@
 """A match between two players: paired games from random openings, on the pool's workers."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -61,12 +62,16 @@ def play_match(
     seed: int = 0,
     log_dir: str | None = None,
     serial: bool = False,
+    until: float = math.inf,
     on_game: Callable[[int, GameRecord], bool | None] | None = None,
 ) -> MatchResult | None:
     """Play `num_games`, rounded up to pairs: each opening twice, with the seats changed.
 
     Parameters
     ----------
+    until
+        The time.monotonic() at which the match ends. Only pairs that are over by then count; if
+        none is, there is no result.
     on_game
         Called with the count of finished games and the last one; a true answer gives the match
         up, and there is no result.
@@ -94,10 +99,13 @@ def play_match(
     with Pool(
         game, players, evaluators, config, seed=seed, game_limit=num_games, openings=book
     ) as pool:
-        for record in pool.games():
+        for record in pool.games(until=until):
             records[record.number] = record
             if on_game is not None and on_game(len(records), record):
                 return None
+    records = {n: record for n, record in records.items() if n ^ 1 in records}
+    if not records:
+        return None
     return _result(player, opponent, records, time.monotonic() - start)
 
 
