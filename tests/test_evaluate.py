@@ -54,6 +54,22 @@ def test_moves_may_be_separated(tmp_path) -> None:
     assert read_positions(path, GAME)[0].actions == (0, 4, 1, 3, 8)
 
 
+def test_moves_may_be_named_in_the_answers(tmp_path) -> None:
+    path = tmp_path / "positions.jsonl"
+    row = {"moves": "d3", "scores": {"c3": -2, "e3": 2, "c5": 0}, "value": 2, "best": ["e3"]}
+    path.write_text(json.dumps(row) + "\n")
+    game = games.make("othello")
+    (position,) = read_positions(path, game)
+    state = game.initial_state()
+    state.apply_action(position.actions[0])
+    c3, e3, c5 = map(state.move_to_action, ("c3", "e3", "c5"))
+    assert position.best == {e3} and not position.keeps_outcome(c5)
+    assert [position.scores[action] for action in (c3, e3, c5)] == [-2, 2, 0]
+    path.write_text(json.dumps({**row, "scores": {"c3": -2}}) + "\n")
+    with pytest.raises(ConfigError, match="null exactly where a move is illegal"):
+        read_positions(path, game)
+
+
 def test_scores_of_different_size_have_one_best_and_one_outcome() -> None:
     position = Position((), (2.0, 5.0, -1.0, None), 5.0, frozenset({1}))
     assert position.keeps_outcome(0) and not position.is_perfect(0)

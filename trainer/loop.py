@@ -49,6 +49,7 @@ RATE_WINDOW_S = 30.0
 KEEP_TIME_EVERY_S = 5.0
 NUM_STARTS = 8192
 JUDGE_AFTER_S = 2.0
+CLOSING_S = 1.0  # for the processes to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ class Trainer:
                 if self.window.total_rows >= self.config.learner.min_rows:
                     self._publish(pool)
                 # Step 4. Measure: is it getting stronger?
-                if self.elapsed_s >= self._next_measure and not self._over():
+                if self.elapsed_s >= self._next_measure and not self._ends_soon:
                     with pool.paused():
                         self._measure(metrics)
             if not self._signal and self.learner.step:
@@ -265,6 +266,12 @@ class Trainer:
     @property
     def _out_of_time(self) -> bool:
         return self.elapsed_s >= self.config.budget.max_time_s - self._reserve.seconds
+
+    @property
+    def _ends_soon(self) -> bool:
+        """Whether the last measurement is due before one of now would be over."""
+        both_s = 2 * self._reserve.seconds
+        return self._over() or self.elapsed_s >= self.config.budget.max_time_s - both_s
 
     def _open_pool(self) -> Pool:
         selfplay = self.config.selfplay
@@ -478,11 +485,12 @@ class Trainer:
         model = str(self.checkpoints.path(self.checkpoints.latest() or 0))
         search = match_search(evaluation.simulations, self.config.search)
         compute = self.config.selfplay.compute
-        player = replace(contestant(model, 1, compute=compute), search=search)
+        settled = self._pool.evaluators[0] if self._pool and self._pool.evaluators else None
+        player = replace(contestant(model, 1, compute=compute), search=search, settled=settled)
         minutes, began = self.elapsed_s / 60, time.monotonic()
         budget_s, left_s = self.config.budget.max_time_s, math.inf
         if final and self._spent_before < budget_s:  # or else this is all that the session is for
-            left_s = budget_s - self.elapsed_s
+            left_s = budget_s - self.elapsed_s - CLOSING_S
         num_games = self._reserve.games(evaluation.games, left_s)
         if self._known and not self._measure_truth(player, minutes, metrics, final):
             return
@@ -491,6 +499,9 @@ class Trainer:
             if self._signal:
                 return
             phase = f"evaluating vs {label}"
+            if time.monotonic() >= began + left_s:
+                self.display.message(f"no time was left to play against {label}")
+                continue
 
             def on_game(done: int, _: object, phase: str = phase) -> bool:
                 self._show(phase, done / num_games)
@@ -549,10 +560,6 @@ class Trainer:
         self, player: Contestant, minutes: float, metrics: Metrics, final: bool
     ) -> bool:
         """Count the mistakes where the answers are known; False if a signal came meanwhile."""
-        pool = self._pool
-        spec = player.evaluator()
-        if pool is not None and pool.evaluators:  # what was measured fastest plays here, too
-            spec = replace(pool.evaluators[0], path=spec.path)
         num = len(self._known)
 
         def on_answer(done: int) -> bool:
@@ -560,7 +567,7 @@ class Trainer:
             return bool(self._signal)
 
         wrong = mistakes(
-            self.game, spec.devices[0], player.search, self._known,
+            self.game, player.evaluator().devices[0], player.search, self._known,
             seed=self.config.seed + 1, on_progress=on_answer,
         )  # fmt: skip
         if wrong is None:
