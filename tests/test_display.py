@@ -126,7 +126,7 @@ def test_screen_tells_mistakes_and_the_searches_in_a_line() -> None:
     searches = "depth 6.2, entropy 1.31, surprise 0.21, proven 12%, 28 plies, distinct 77%"
     for part in (searches, "3.1%", "network alone 6.2%", "batch takes", "1.8 ms"):
         assert part in text
-    assert sum("╰╯" in line for line in lines) == 1
+    assert sum("╯╰" in line for line in lines) == 1
 
 
 def test_lines_tell_each_count_of_mistakes_once() -> None:

@@ -55,17 +55,19 @@ def test_moves_may_be_separated(tmp_path) -> None:
 
 
 def test_moves_may_be_named_in_the_answers(tmp_path) -> None:
-    path = tmp_path / "positions.jsonl"
-    row = {"moves": "d3", "scores": {"c3": -2, "e3": 2, "c5": 0}, "value": 2, "best": ["e3"]}
-    path.write_text(json.dumps(row) + "\n")
-    game = games.make("othello")
-    (position,) = read_positions(path, game)
+    path, game = tmp_path / "positions.jsonl", games.make("othello")
     state = game.initial_state()
-    state.apply_action(position.actions[0])
-    c3, e3, c5 = map(state.move_to_action, ("c3", "e3", "c5"))
-    assert position.best == {e3} and not position.keeps_outcome(c5)
-    assert [position.scores[action] for action in (c3, e3, c5)] == [-2, 2, 0]
-    path.write_text(json.dumps({**row, "scores": {"c3": -2}}) + "\n")
+    for move in ("d3", "c5"):
+        state.apply_action(state.move_to_action(move))
+    legal = state.get_legal_actions()
+    scores = {state.action_to_move(action): 2 * place for place, action in enumerate(legal)}
+    row = {"moves": "d3 c5", "scores": scores, "value": max(scores.values()),
+           "best": [state.action_to_move(legal[-1])]}  # fmt: skip
+    path.write_text(json.dumps(row) + "\n")
+    (position,) = read_positions(path, game)
+    assert position.best == {legal[-1]} and not position.keeps_outcome(legal[0])
+    assert [position.scores[action] for action in legal] == [*scores.values()]
+    path.write_text(json.dumps({**row, "scores": dict([*scores.items()][1:])}) + "\n")
     with pytest.raises(ConfigError, match="null exactly where a move is illegal"):
         read_positions(path, game)
 

@@ -200,7 +200,9 @@ def render(progress: Progress, width: int) -> RenderableType:
     middle = Table.grid()
     middle.add_column(width=left)
     middle.add_column(width=width - left)
-    middle.add_row(_speed(progress), _learning(progress, width - left - 4, height=3))
+    # As high as the panel beside it: a legend, a line between the curves, and the curves.
+    height, odd = divmod(len(_rates(progress)) - 2, 2)
+    middle.add_row(_speed(progress), _learning(progress, width - left - 4, height, bool(odd)))
     return Group(_head(progress, width), middle, _strength(progress, width))
 
 
@@ -245,10 +247,7 @@ def _head(progress: Progress, width: int) -> RenderableType:
     )
 
 
-def _speed(progress: Progress) -> RenderableType:
-    table = Table.grid(expand=True)
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True, justify="right")
+def _rates(progress: Progress) -> list[tuple[str, str]]:
     rows = [
         ("games/s", count(progress.games_per_s)),
         ("positions/s", count(progress.positions_per_s)),
@@ -265,7 +264,14 @@ def _speed(progress: Progress) -> RenderableType:
         rows.append(("back end", progress.backend.partition(" (")[0]))
     rows.append(("workers", _workers(progress)))
     rows.append(("memory", _memory(progress.memory_bytes)))
-    for name, value in rows:
+    return rows
+
+
+def _speed(progress: Progress) -> RenderableType:
+    table = Table.grid(expand=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, justify="right")
+    for name, value in _rates(progress):
         short = name == "workers" and progress.workers_alive < progress.workers
         table.add_row(name, Text(value, "bold red" if short else "bold"))
     return Panel(table, title="speed", title_align="left", border_style="blue")
@@ -296,8 +302,11 @@ def _memory(size: int) -> str:
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
 
 
-def _learning(progress: Progress, width: int, height: int) -> RenderableType:
-    """Policy and value losses as curves, training and held out."""
+def _learning(
+    progress: Progress, width: int, height: int, odd: bool = False
+) -> RenderableType:
+    """Policy and value losses as curves of `height` lines, training and held out; `odd`: with one
+    line more between them."""
     losses = progress.losses
     title = "losses"
     lines = [Text() for _ in range(2 * height + 2)]
@@ -312,9 +321,8 @@ def _learning(progress: Progress, width: int, height: int) -> RenderableType:
     else:
         lines[height] = Text("the curves begin after the first training", "dim italic")
         lines[height].justify = "center"
-    optional = (progress.cache_hit_rate, progress.latency_us, 0.0 if progress.backend else math.nan)
-    for _ in filter(math.isfinite, optional):
-        lines.insert(height, Text())  # as high as the panel beside it
+    if odd:
+        lines.insert(height, Text())
     return Panel(Group(*lines), title=title, title_align="left", border_style="blue")
 
 

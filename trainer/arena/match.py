@@ -17,7 +17,7 @@ from trainer.arena.openings import openings
 from trainer.arena.players import Contestant
 from trainer.arena.ratings import EloEstimate, from_pairs, pentanomial
 
-__all__ = ["MatchResult", "play_match"]
+__all__ = ["MatchResult", "play_match", "whole_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,15 @@ def play_match(
             records[record.number] = record
             if on_game is not None and on_game(len(records), record):
                 return None
-    records = {n: record for n, record in records.items() if n ^ 1 in records}
+    records = whole_pairs(records)
     if not records:
         return None
     return _result(player, opponent, records, time.monotonic() - start)
+
+
+def whole_pairs(records: dict[int, GameRecord]) -> dict[int, GameRecord]:
+    """The games, by number, whose opening was played from both sides."""
+    return {number: record for number, record in records.items() if number ^ 1 in records}
 
 
 def _result(
