@@ -34,7 +34,7 @@ from trainer.metrics import Metrics
 from trainer.network import Network
 from trainer.progress import Losses, Progress, Strength, Truth
 from trainer.replay import ReplayStore, is_validation
-from trainer.reserve import Reserve, match_seconds, rollout_seconds
+from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
 from trainer.statistics import Tally, grouped
@@ -353,6 +353,7 @@ class Trainer:
         if now >= self._next_save:
             self._next_save = now + KEEP_TIME_EVERY_S
             self._keep_time()
+            self._foresee()
 
     def _keep_time(self) -> None:
         self.store.put("elapsed_s", self.elapsed_s)
@@ -392,7 +393,6 @@ class Trainer:
         )
         self._losses.append(losses)
         self._statistics, rates = self._tally.take(), self._rates()
-        self._foresee(self._statistics["games/length"], rates.get("simulations_per_s", 0.0))
         scalars = {
             "loss/policy": losses.policy,
             "loss/value": losses.value,
@@ -433,10 +433,13 @@ class Trainer:
         limit = self.config.budget.max_time_s - self._reserve.seconds
         return None if math.isinf(limit) else self.elapsed_s / limit
 
-    def _foresee(self, plies: float, simulations_per_s: float) -> None:
-        """Before anything is measured: how long it should take, by the games so far."""
-        evaluation = self.config.evaluation
-        if self._reserve.is_measured or not plies > 0 or not simulations_per_s > 0:
+    def _foresee(self) -> None:
+        """Before anything is measured: how long it should take, by the newest games."""
+        evaluation, plies = self.config.evaluation, self._tally.length
+        if self._reserve.is_measured or math.isnan(plies):
+            return
+        simulations_per_s = self._rates().get("simulations_per_s", 0.0)
+        if not simulations_per_s > 0:
             return
         if not self._rollout_s:
             self._rollout_s = rollout_seconds(self.game)
@@ -499,7 +502,7 @@ class Trainer:
             if self._signal:
                 return
             phase = f"evaluating vs {label}"
-            if time.monotonic() >= began + left_s:
+            if time.monotonic() + START_S >= began + left_s:
                 self.display.message(f"no time was left to play against {label}")
                 continue
 

@@ -8,7 +8,7 @@ from engine.local import LocalRollout
 from engine.search import Search
 from games.base import Game
 
-__all__ = ["Reserve", "match_seconds", "rollout_seconds"]
+__all__ = ["START_S", "Reserve", "match_seconds", "rollout_seconds"]
 
 UNKNOWN_S, UNKNOWN_SHARE = 20.0, 0.05  # kept while nothing is known: the lesser of the two
 MOST_SHARE = 0.25  # of the budget; a longer measurement plays fewer games instead

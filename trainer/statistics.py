@@ -48,6 +48,11 @@ class Tally:
         self._entropy += float(target_entropies(record)[full].sum())
         self._seen.update(hash(row.tobytes()) for row in record.observations[searched])
 
+    @property
+    def length(self) -> float:
+        """Mean plies of the games since the last call of `take`; nan without any."""
+        return self._plies / (self._games or math.nan)
+
     def take(self) -> dict[str, float]:
         """Means over the games since the last call, nan where there was nothing, by their names
         as curves: ``search/`` of the searched plies, ``games/`` of the games."""
