@@ -8,6 +8,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -452,8 +453,11 @@ class Pool:
             self._taken.discard(game.journal)
             self._journals[game.journal].free()
 
-    def games(self, timeout_s: float = 3600.0) -> Iterator[GameRecord]:
-        """Every game up to `game_limit`, as they finish: for matches and evaluation.
+    def games(
+        self, timeout_s: float = 3600.0, *, until: float = math.inf
+    ) -> Iterator[GameRecord]:
+        """Every game up to `game_limit`, as they finish: for matches and evaluation. From `until`
+        on, by time.monotonic(), no more are waited for.
 
         Raises
         ------
@@ -464,7 +468,7 @@ class Pool:
             raise PoolError("games() never ends without a game_limit; use finished()")
         last = time.monotonic()
         missing = set(range(self._first_game, self.segment.game_limit)) - self._told
-        while missing:
+        while missing and time.monotonic() < until:
             self.watch()
             finished = self.finished(0.2)
             if finished:

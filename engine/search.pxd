@@ -58,6 +58,7 @@ cdef class Search:
     cdef int32_t* kept_visits              # [num_actions] of theirs, before the search
     cdef float prior_value                 # the evaluator's of the root, for the player to move
     cdef readonly uint64_t num_simulations # finished, ever
+    cdef readonly uint64_t sum_depths      # of their leaves, in edges from the root
     cdef readonly uint64_t num_full_stops  # searches that a full arena ended early
 
     cdef int set_root(self, GameState state) except -1 nogil

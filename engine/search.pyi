@@ -22,6 +22,7 @@ class Search:
     game: Game
     config: SearchConfig
     num_simulations: int
+    sum_depths: int
     num_full_stops: int
     def __new__(
         cls,

@@ -421,6 +421,7 @@ cdef class Search:
             value_sum[edges[i]] += virtual_loss + signed_value
             value_total[nodes[i]] += signed_value
         self.num_simulations += counted
+        self.sum_depths += depth
 
     cdef void _prove(self, int row, int depth) noexcept nogil:
         """A path has ended in an exact value: take it up as far as it proves something.

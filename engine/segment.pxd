@@ -28,6 +28,7 @@ cdef enum:                   # rows of process_t.counters; each process writes i
     COUNT_CACHE_LOOKUPS = 10 # worker: leaves looked up in the cache
     COUNT_CACHE_HITS = 11    # worker: leaves that it answered
     COUNT_SHARED = 12        # worker: leaves that share the row of one in flight
+    COUNT_DEPTH = 13         # worker: sum over simulations of their leaf's depth, in edges
     NUM_COUNTERS = 16
 
 cdef struct control_t:

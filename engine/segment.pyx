@@ -27,6 +27,7 @@ HEADER_BYTES = 4096
 COUNTER_NAMES = (
     "simulations", "evaluations", "games", "plies", "wait_ns", "full_stops", "batches",
     "busy_ns", "padded_rows", "queue_ns", "cache_lookups", "cache_hits", "shared",
+    "depth",
 )
 
 

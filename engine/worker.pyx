@@ -28,6 +28,7 @@ from engine.search cimport Search
 from engine.segment cimport (
     COUNT_CACHE_HITS,
     COUNT_CACHE_LOOKUPS,
+    COUNT_DEPTH,
     COUNT_EVALUATIONS,
     COUNT_FULL_STOPS,
     COUNT_GAMES,
@@ -369,8 +370,10 @@ cdef class Worker:
     cdef void _count(self, Search search) noexcept nogil:
         """Into the shared counters now and not at the move's end: games move in waves."""
         self.process.counters[COUNT_SIMULATIONS] += search.num_simulations
+        self.process.counters[COUNT_DEPTH] += search.sum_depths
         self.process.counters[COUNT_FULL_STOPS] += search.num_full_stops
         search.num_simulations = 0
+        search.sum_depths = 0
         search.num_full_stops = 0
 
     # -- games ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ TINY = {
     "evaluation.games": 4,
     "evaluation.simulations": 4,
     "evaluation.every_minutes": 0,
+    "evaluation.truth": "off",
 }
 """A network of one block and a few games a generation."""
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trainer.display import _Lines, open_display, render
 from trainer.plots import bar, clock, count, plot, spark
-from trainer.progress import Losses, Progress, Strength
+from trainer.progress import Losses, Progress, Strength, Truth
 
 FULL = Progress(
     run="runs/connect4",
@@ -51,6 +51,26 @@ FULL = Progress(
 EMPTY = Progress(run="runs/new", game="tictactoe", elapsed_s=0.0)
 
 
+KNOWN = dataclasses.replace(
+    FULL,
+    cache_hit_rate=0.31,
+    latency_us=1800.0,
+    depth=6.2,
+    backend="openvino int8",
+    truth=[
+        Truth(minutes=m, positions=300, simulations=100, mistakes=x, mistakes_network=2 * x)
+        for m, x in ((3.0, 0.12), (6.0, 0.031))
+    ],
+    statistics={
+        "search/target_entropy": 1.31,
+        "search/surprise": 0.21,
+        "search/proven": 0.12,
+        "games/length": 28.4,
+        "games/distinct_positions": 0.77,
+    },
+)
+
+
 def screen(progress: Progress, width: int) -> list[str]:
     console = Console(record=True, width=width, file=io.StringIO(), force_terminal=True)
     console.print(render(progress, console.width))
@@ -58,7 +78,7 @@ def screen(progress: Progress, width: int) -> list[str]:
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
-@pytest.mark.parametrize("progress", [FULL, EMPTY], ids=["full", "empty"])
+@pytest.mark.parametrize("progress", [FULL, EMPTY, KNOWN], ids=["full", "empty", "known"])
 def test_screen_fits_its_width(progress: Progress, width: int) -> None:
     lines = screen(progress, width)
     assert max(len(line) for line in lines) <= min(width, 120)
@@ -98,6 +118,28 @@ def test_panels_side_by_side_end_together() -> None:
         lines = screen(dataclasses.replace(FULL, cache_hit_rate=hits), 80)
         assert sum("╯╰" in line for line in lines) == 1
     assert any("31%" in line for line in lines)
+
+
+def test_screen_tells_mistakes_and_the_searches_in_a_line() -> None:
+    lines = screen(KNOWN, 80)
+    text = "\n".join(lines)
+    searches = "depth 6.2, entropy 1.31, surprise 0.21, proven 12%, 28 plies, distinct 77%"
+    for part in (searches, "3.1%", "network alone 6.2%", "batch takes", "1.8 ms"):
+        assert part in text
+    assert sum("╯╰" in line for line in lines) == 1
+
+
+def test_lines_tell_each_count_of_mistakes_once() -> None:
+    out = io.StringIO()
+    lines = _Lines(Console(file=out, width=80), now=lambda: 0.0)
+    lines.update(dataclasses.replace(KNOWN, truth=KNOWN.truth[:1]))
+    lines.update(KNOWN)
+    lines.update(KNOWN)
+    told = [line for line in out.getvalue().splitlines() if "mistakes" in line]
+    assert told == [
+        "3m 00s measured mistakes: 12.0%, network alone 24.0%",
+        "6m 00s measured mistakes: 3.1%, network alone 6.2%",
+    ]
 
 
 def test_missing_numbers_are_dashes_not_nan() -> None:

@@ -54,6 +54,24 @@ def test_moves_may_be_separated(tmp_path) -> None:
     assert read_positions(path, GAME)[0].actions == (0, 4, 1, 3, 8)
 
 
+def test_moves_may_be_named_in_the_answers(tmp_path) -> None:
+    path, game = tmp_path / "positions.jsonl", games.make("othello")
+    state = game.initial_state()
+    for move in ("d3", "c5"):
+        state.apply_action(state.move_to_action(move))
+    legal = state.get_legal_actions()
+    scores = {state.action_to_move(action): 2 * place for place, action in enumerate(legal)}
+    row = {"moves": "d3 c5", "scores": scores, "value": max(scores.values()),
+           "best": [state.action_to_move(legal[-1])]}  # fmt: skip
+    path.write_text(json.dumps(row) + "\n")
+    (position,) = read_positions(path, game)
+    assert position.best == {legal[-1]} and not position.keeps_outcome(legal[0])
+    assert [position.scores[action] for action in legal] == [*scores.values()]
+    path.write_text(json.dumps({**row, "scores": dict([*scores.items()][1:])}) + "\n")
+    with pytest.raises(ConfigError, match="null exactly where a move is illegal"):
+        read_positions(path, game)
+
+
 def test_scores_of_different_size_have_one_best_and_one_outcome() -> None:
     position = Position((), (2.0, 5.0, -1.0, None), 5.0, frozenset({1}))
     assert position.keeps_outcome(0) and not position.is_perfect(0)

@@ -6,7 +6,7 @@ import pytest
 import games
 from engine.errors import ConfigError
 from engine.records import GameRecord
-from trainer.arena.match import MatchResult, _result, play_match
+from trainer.arena.match import MatchResult, _result, play_match, whole_pairs
 from trainer.arena.openings import openings
 from trainer.arena.players import contestant, game_of
 
@@ -134,3 +134,9 @@ def test_players_of_different_games_do_not_meet(tiny_run) -> None:
         game_of(contestant(str(tiny_run), 1), game="connect4")
     with pytest.raises(ConfigError, match="--game"):
         game_of(RANDOM, contestant("mcts:5", 1))
+
+
+def test_a_match_that_the_clock_cuts_counts_whole_pairs_only() -> None:
+    done = {n: record(n, 1.0) for n in (0, 1, 2, 5, 6, 7)}
+    assert sorted(whole_pairs(done)) == [0, 1, 6, 7]
+    assert play_match(GAME, RANDOM, RANDOM, 4, serial=True, until=0.0) is None

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import sys
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -196,6 +197,7 @@ def train(
     print_config
         Print the resolved configuration and stop.
     """
+    began = time.monotonic()  # what is imported from here on is part of the time to train
     from trainer.config import to_toml
     from trainer.display import open_display
     from trainer.logs import log_to_file, log_to_stderr
@@ -224,7 +226,7 @@ def train(
         with open_display(quiet=quiet, json=as_json, no_progress=not progress) as display:
             from trainer.loop import Trainer  # imports torch
 
-            outcome = Trainer(folder, resolved, display, serial=serial).run()
+            outcome = Trainer(folder, resolved, display, serial=serial, began=began).run()
     if as_json:
         _print_json(asdict(outcome))
     elif not quiet:
@@ -581,6 +583,34 @@ def profile(
         _console().print(summary_table(report))
         print(cost_line(report))
         print(f"flame graph: {Path(report['folder']) / 'flame.html'}")
+    return 0
+
+
+@app.command
+def report(
+    run: Path,
+    /,
+    *,
+    curve: Annotated[str, Parameter(help="Only curves whose names hold this, drawn large.")] = "",
+    as_json: Json = False,
+) -> int:
+    """Draw the curves of a run: mistakes, losses, searches, games, rates.
+
+    Example: ringzero report runs/connect4 --curve truth
+
+    Parameters
+    ----------
+    run
+        The run's folder; it may be training.
+    """
+    from trainer import report as drawn
+
+    found = drawn.curves(run, curve)
+    if as_json:
+        _print_json(drawn.as_json(run, found))
+    else:
+        console = _console()
+        console.print(drawn.overview(found, console.width))
     return 0
 
 

@@ -309,6 +309,11 @@ class EvaluationConfig:
     """Random plies before each game, >= 0."""
     positions: str = ""
     """JSON-lines file of positions with known answers to grade too; "": none."""
+    truth: str = "auto"
+    """auto: where right answers come along (tic-tac-toe, Connect Four, Othello, small Hex), count
+    the network's mistakes with and without a search; off: do not. See docs/learning.md."""
+    truth_positions: int = 300
+    """Most positions that it is asked about, >= 1; some seconds' work."""
 
     def __post_init__(self) -> None:
         _check(
@@ -321,6 +326,8 @@ class EvaluationConfig:
             games=("an integer >= 2", self.games >= 2),
             simulations=("an integer >= 1", self.simulations >= 1),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
+            truth=("auto or off", self.truth in ("auto", "off")),
+            truth_positions=("an integer >= 1", self.truth_positions >= 1),
         )
 
 

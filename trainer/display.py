@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.plots import bar, clock, count, plot, spark
-from trainer.progress import Losses, Progress, Strength
+from trainer.progress import Losses, Progress, Strength, Truth
 
 __all__ = ["Display", "open_display", "render"]
 
@@ -111,12 +111,14 @@ class _Lines(_Silent):
         self._console = console
         self._now = now
         self._next = -math.inf
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
 
     def update(self, progress: Progress) -> None:
         for found in progress.strength[self._seen[1] if self._seen else 0 :]:
             self.message(f"{clock(found.minutes * 60)} measured {_measured(found)}")
-        seen = (len(progress.losses), len(progress.strength))
+        for right in progress.truth[self._seen[2] if self._seen else 0 :]:
+            self.message(f"{clock(right.minutes * 60)} measured mistakes: {_mistakes(right)}")
+        seen = (len(progress.losses), len(progress.strength), len(progress.truth))
         if seen != self._seen or self._now() >= self._next:
             self._next = self._now() + PLAIN_EVERY_S
             self.message(_line(progress))
@@ -129,6 +131,10 @@ class _Lines(_Silent):
 def _measured(found: Strength) -> str:
     elo = "" if math.isnan(found.elo) else f", Elo {_elo(found)}"
     return f"{found.label}: {found.score:.1%}{elo}"
+
+
+def _mistakes(found: Truth) -> str:
+    return f"{found.mistakes:.1%}, network alone {found.mistakes_network:.1%}"
 
 
 def _elo(found: Strength) -> str:
@@ -157,11 +163,28 @@ def _line(progress: Progress) -> str:
         parts.append(f"loss policy {last.policy:.3f} value {last.value:.3f}")
         if math.isfinite(last.validation_policy):
             parts[-1] += f" (held out {last.validation_policy:.3f} {last.validation_value:.3f})"
+    if progress.statistics:
+        parts.append(_statistics(progress))
     if progress.verdict:
         parts.append(progress.verdict)
     if progress.restarts:
         parts.append(f"restarts {progress.restarts}")
     return " | ".join(parts)
+
+
+def _statistics(progress: Progress) -> str:
+    """The last generation's searches and games in a few words."""
+    known = {"search/depth": progress.depth, **progress.statistics}
+    words = {
+        "search/depth": "depth {:.1f}",
+        "search/target_entropy": "entropy {:.2f}",
+        "search/surprise": "surprise {:.2f}",
+        "search/proven": "proven {:.0%}",
+        "games/length": "{:.0f} plies",
+        "games/distinct_positions": "distinct {:.0%}",
+    }
+    found = [(text, known.get(name, math.nan)) for name, text in words.items()]
+    return ", ".join(text.format(value) for text, value in found if math.isfinite(value))
 
 
 # -- the screen ---------------------------------------------------------------------------------
@@ -177,7 +200,9 @@ def render(progress: Progress, width: int) -> RenderableType:
     middle = Table.grid()
     middle.add_column(width=left)
     middle.add_column(width=width - left)
-    middle.add_row(_speed(progress), _learning(progress, width - left - 4, height=3))
+    # As high as the panel beside it: a legend, a line between the curves, and the curves.
+    height, odd = divmod(len(_rates(progress)) - 2, 2)
+    middle.add_row(_speed(progress), _learning(progress, width - left - 4, height, bool(odd)))
     return Group(_head(progress, width), middle, _strength(progress, width))
 
 
@@ -205,11 +230,14 @@ def _head(progress: Progress, width: int) -> RenderableType:
     grid.add_column(no_wrap=True, overflow="ellipsis")
     grid.add_column(no_wrap=True, justify="right", overflow="ellipsis")
     grid.add_row(phase, Text(counts, "dim"))
+    lines: list[RenderableType] = [time_line, grid]
+    if progress.statistics:
+        lines.append(Text(_statistics(progress), "dim", no_wrap=True, overflow="ellipsis"))
     title = Text.assemble(
         ("ringzero ", "bold"), f"{progress.game} · generation {progress.generation}"
     )
     return Panel(
-        Group(time_line, grid),
+        Group(*lines),
         title=title,
         title_align="left",
         subtitle=Text(progress.run, "dim"),
@@ -219,10 +247,7 @@ def _head(progress: Progress, width: int) -> RenderableType:
     )
 
 
-def _speed(progress: Progress) -> RenderableType:
-    table = Table.grid(expand=True)
-    table.add_column(no_wrap=True, style="dim")
-    table.add_column(no_wrap=True, justify="right")
+def _rates(progress: Progress) -> list[tuple[str, str]]:
     rows = [
         ("games/s", count(progress.games_per_s)),
         ("positions/s", count(progress.positions_per_s)),
@@ -231,13 +256,22 @@ def _speed(progress: Progress) -> RenderableType:
         ("batch", _batch(progress)),
         ("queue delay", _delay(progress.queue_delay_us)),
     ]
+    if math.isfinite(progress.latency_us):
+        rows.append(("batch takes", _delay(progress.latency_us)))
     if math.isfinite(progress.cache_hit_rate):
         rows.append(("cache hits", f"{progress.cache_hit_rate:.0%}"))
     if progress.backend:
         rows.append(("back end", progress.backend.partition(" (")[0]))
     rows.append(("workers", _workers(progress)))
     rows.append(("memory", _memory(progress.memory_bytes)))
-    for name, value in rows:
+    return rows
+
+
+def _speed(progress: Progress) -> RenderableType:
+    table = Table.grid(expand=True)
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, justify="right")
+    for name, value in _rates(progress):
         short = name == "workers" and progress.workers_alive < progress.workers
         table.add_row(name, Text(value, "bold red" if short else "bold"))
     return Panel(table, title="speed", title_align="left", border_style="blue")
@@ -268,8 +302,11 @@ def _memory(size: int) -> str:
     return f"{size / GIB:.2f} GiB" if size >= GIB else f"{size / MIB:.0f} MiB"
 
 
-def _learning(progress: Progress, width: int, height: int) -> RenderableType:
-    """Policy and value losses as curves, training and held out."""
+def _learning(
+    progress: Progress, width: int, height: int, odd: bool = False
+) -> RenderableType:
+    """Policy and value losses as curves of `height` lines, training and held out; `odd`: with one
+    line more between them."""
     losses = progress.losses
     title = "losses"
     lines = [Text() for _ in range(2 * height + 2)]
@@ -284,8 +321,8 @@ def _learning(progress: Progress, width: int, height: int) -> RenderableType:
     else:
         lines[height] = Text("the curves begin after the first training", "dim italic")
         lines[height].justify = "center"
-    if math.isfinite(progress.cache_hit_rate):
-        lines.insert(height, Text())  # as high as the panel beside it
+    if odd:
+        lines.insert(height, Text())
     return Panel(Group(*lines), title=title, title_align="left", border_style="blue")
 
 
@@ -320,19 +357,28 @@ def _strength(progress: Progress, width: int) -> RenderableType:
     by_label: dict[str, list[Strength]] = {}
     for found in progress.strength:
         by_label.setdefault(found.label, []).append(found)
-    if not by_label:
+    measured = [*(x.minutes for x in progress.strength), *(x.minutes for x in progress.truth)]
+    if not measured:
         body: RenderableType = Text("not measured yet", "dim italic")
     else:
         table = Table.grid(padding=(0, 2))
         for justify in ("left", "right", "right", "left"):
             table.add_column(justify=justify, no_wrap=True)
-        for label, history in list(by_label.items())[-4:]:
+        rows = 3 if progress.truth else 4
+        for label, history in list(by_label.items())[-rows:]:
             last = history[-1]
             elo = "" if math.isnan(last.elo) else f"Elo {_elo(last)}"
             trend = spark([found.score for found in history], max(width - 58, 6))
             table.add_row(label, Text(f"{last.score:.1%}", "bold"), elo, Text(trend, "green"))
+        if progress.truth:
+            right = progress.truth[-1]
+            alone = f"network alone {right.mistakes_network:.1%}"
+            # Twelve mistakes in a hundred fill the height: what is left of them is seen.
+            trend = spark([8 * found.mistakes for found in progress.truth], max(width - 58, 6))
+            table.add_row("mistakes", Text(f"{right.mistakes:.1%}", "bold"), alone,
+                          Text(trend, "yellow"))  # fmt: skip
         body = table
-    when = f" after {progress.strength[-1].minutes:.1f} min" if by_label else ""
+    when = f" after {max(measured):.1f} min" if measured else ""
     return Panel(
         body, title=f"strength{when}", title_align="left", border_style="blue", width=width
     )

@@ -3,7 +3,7 @@
 A positions file holds one JSON object a line with ``moves`` (from the first position, in the
 game's notation, run together where a move is one character), ``scores`` (for each action the
 exact result for the side to move, null where illegal), ``value`` and ``best`` (the actions of the
-best score).
+best score). Scores and best moves may be named by their moves instead: ``{"d3": 4}``, ``["d3"]``.
 """
 
 import json
@@ -14,16 +14,25 @@ from typing import Any
 
 import numpy as np
 
+from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
 from engine.errors import ConfigError
 from engine.evaluator import Run
+from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
 from games.base import Game, GameState
 from games.errors import GameError
 from trainer.arena.players import Contestant
 
-__all__ = ["Position", "grade", "read_positions"]
+__all__ = [
+    "Position",
+    "grade",
+    "grade_policy",
+    "policy_answers",
+    "read_positions",
+    "searched_answers",
+]
 
 PLIES_PER_BUCKET = 5
 MAX_BATCH = 128
@@ -109,13 +118,17 @@ def _position(row: dict[str, Any], game: Game) -> Position:
         actions.append(action)
     if state.is_terminal():
         raise ValueError(f"the game is over after {text!r}")
-    scores = tuple(row["scores"])
+    scores, best = row["scores"], row["best"]
+    if isinstance(scores, dict):
+        named = {state.move_to_action(move): score for move, score in scores.items()}
+        scores = [named.get(action) for action in range(game.num_actions)]
+        best = map(state.move_to_action, best)
     if len(scores) != game.num_actions:
         raise ValueError(f"scores must have {game.num_actions} entries, got {len(scores)}")
     legal = set(state.get_legal_actions())
     if {a for a, score in enumerate(scores) if score is not None} != legal:
         raise ValueError(f"scores must be null exactly where a move is illegal after {text!r}")
-    return Position(tuple(actions), scores, row["value"], frozenset(row["best"]))
+    return Position(tuple(actions), tuple(scores), row["value"], frozenset(best))
 
 
 def grade(
@@ -141,7 +154,14 @@ def grade(
     the best score or keeps the outcome; ``value_sign``, share of decided positions whose search
     value is on the right side; ``by_ply``, the shares by plies played.
     """
-    found = _searched(player, game, positions, seed, on_progress)
+    found = searched_answers(
+        game,
+        player.player(0),
+        player.evaluator() if player.model else None,
+        [position.actions for position in positions],
+        seed=seed,
+        on_progress=on_progress,
+    )
     return None if found is None else _report(positions, *found)
 
 
@@ -149,46 +169,70 @@ def grade_policy(
     player: Contestant, game: Game, positions: Sequence[Position]
 ) -> dict[str, Any]:
     """The same for a network player's own policy and value, without any search."""
-    evaluator = player.evaluator().resolved(game, 1)[0].make(game, MAX_BATCH)
-    num = len(positions)
+    spec = player.evaluator().resolved(game, 1)[0]
+    return _report(positions, *policy_answers(game, spec, [p.actions for p in positions]))
+
+
+def policy_answers(
+    game: Game, evaluator: EvaluatorSpec, lines: Sequence[Sequence[int]]
+) -> tuple[list[int], list[float]]:
+    """The move that the network likes best after each line of actions, and its value for the
+    player to move there."""
+    num = len(lines)
     run = Run.blank(np.zeros((num, game.observation_bytes), np.uint8), game.num_actions)
     legal = np.zeros((num, game.num_actions), np.bool_)
-    for i, position in enumerate(positions):
+    for i, line in enumerate(lines):
         state = game.initial_state()
-        for action in position.actions:
+        for action in line:
             state.apply_action(action)
         run.observations[i] = state.packed_observation()
         legal[i, state.get_legal_actions()] = True
-    evaluator.evaluate([run])
+    evaluator.make(game, MAX_BATCH).evaluate([run])
     moves = np.where(legal, run.policy_logits, -np.inf).argmax(1).tolist()
     wdl = np.exp(run.wdl_logits - run.wdl_logits.max(1, keepdims=True))
-    return _report(positions, moves, ((wdl[:, 0] - wdl[:, 2]) / wdl.sum(1)).tolist())
+    return moves, ((wdl[:, 0] - wdl[:, 2]) / wdl.sum(1)).tolist()
 
 
-def _searched(
-    player: Contestant,
+def searched_answers(
     game: Game,
-    positions: Sequence[Position],
-    seed: int,
-    on_progress: Callable[[int], bool | None] | None,
+    player: PlayerSpec,
+    evaluator: EvaluatorSpec | None,
+    lines: Sequence[Sequence[int]],
+    *,
+    seed: int = 0,
+    serial: bool = False,
+    on_progress: Callable[[int], bool | None] | None = None,
 ) -> tuple[list[int], list[float]] | None:
-    """The move and the search's value in every position: games of one ply."""
-    num, workers = len(positions), 1 if player.model else cpu_count()
+    """The move and the value of a search after each line of actions: games of one ply.
+
+    Parameters
+    ----------
+    evaluator
+        Of a player with a network.
+    lines
+        Hundreds of them are searched at once.
+    serial
+        In this process: no others need to start, and one core works.
+    on_progress
+        Called with the count of answers; a true result gives up, and there are none.
+    """
+    num, workers = len(lines), 1 if evaluator or serial else cpu_count()
     config = PoolConfig(
         workers=workers,
         games_per_worker=min(512, -(-num // workers)),
         streams=0,
         batch=BatchPolicy(max_batch=MAX_BATCH, queue_delay_us=0),
+        serial=serial,
     )
     moves, values = [0] * num, [0.0] * num
     with Pool(
         game,
-        [player.player(0)],
-        [player.evaluator()] if player.model else [],
+        [player],
+        [evaluator] if evaluator else [],
         config,
         seed=seed,
         game_limit=num,
-        openings=[position.actions for position in positions],
+        openings=lines,
         plies_per_game=1,
     ) as pool:
         for done, record in enumerate(pool.games(), 1):

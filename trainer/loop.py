@@ -10,7 +10,7 @@ import os
 import signal
 import time
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -24,7 +24,7 @@ from engine.pool import Pool, PoolConfig
 from engine.tuning import load_between, verdict
 from trainer.arena.match import play_match
 from trainer.arena.openings import varied_starts
-from trainer.arena.players import contestant, match_search
+from trainer.arena.players import Contestant, contestant, match_search
 from trainer.checkpoint import CheckpointStore
 from trainer.config import RunConfig, to_toml
 from trainer.display import Display
@@ -33,11 +33,14 @@ from trainer.growth import borrow_games, start_from
 from trainer.learner import Learner
 from trainer.metrics import Metrics
 from trainer.network import Network
-from trainer.progress import Losses, Progress, Strength
+from trainer.progress import Losses, Progress, Strength, Truth
 from trainer.replay import ReplayStore, is_validation
+from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
+from trainer.statistics import Tally, grouped
 from trainer.targets import declared
+from trainer.truth import known_positions, mistakes
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -48,6 +51,7 @@ RATE_WINDOW_S = 30.0
 KEEP_TIME_EVERY_S = 5.0
 NUM_STARTS = 8192
 JUDGE_AFTER_S = 2.0
+CLOSING_S = 1.0  # for the processes to end
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class Outcome:
     games: int
     elapsed_s: float
     strength: tuple[Strength, ...]
+    truth: tuple[Truth, ...]
     model: str
     """Folder of the newest checkpoint."""
 
@@ -79,12 +84,20 @@ class Trainer:
         Where progress goes.
     serial
         Everything in this process, step by step: for debugging.
+    began
+        The time.monotonic() from which on the session's time counts; None: from now on.
     """
 
     def __init__(
-        self, folder: RunFolder, config: RunConfig, display: Display, *, serial: bool = False
+        self,
+        folder: RunFolder,
+        config: RunConfig,
+        display: Display,
+        *,
+        serial: bool = False,
+        began: float | None = None,
     ) -> None:
-        self._began = time.monotonic()
+        self._began = time.monotonic() if began is None else began
         self.folder, self.config, self.display, self._serial = folder, config, display, serial
         self.game = games.make(config.game.name, **config.game.options)
         learner = config.learner
@@ -115,17 +128,26 @@ class Trainer:
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
         known = config.evaluation.positions
         self._positions = read_positions(known, self.game) if known else []
+        self._known = (
+            known_positions(self.game, config.evaluation.truth_positions)
+            if config.evaluation.truth == "auto"
+            else []
+        )
         self.generation = 0
         self._signal = 0
         self._told = False  # that it is stopping
         self._spent_before = self._checkpoint_s = 0.0
         self._losses: list[Losses] = []
         self._strength: list[Strength] = []
+        self._truth: list[Truth] = []
+        self._tally = Tally()
+        self._statistics: dict[str, float] = {}
         self._recent: deque[tuple[float, dict[str, float]]] = deque()
         self._base: dict[str, dict[str, int]] = {}
         self._totals = {"games": 0.0, "plies": 0.0, "simulations": 0.0}
         self._num_games = 0
         self._verdict = ""
+        self._rollout_s = 0.0
         self._unlearned = 0  # rows that came since the learner's last turn
         self._next_display = self._next_save = 0.0
         self._next_measure = math.inf
@@ -163,6 +185,11 @@ class Trainer:
         for row in self.store.matches():
             if "strength" in row:
                 self._strength.append(Strength(**row["strength"]))
+            if "truth" in row:
+                self._truth.append(Truth(**row["truth"]))
+        self._reserve = Reserve(
+            self.config.budget.max_time_s, float(self.store.get("measurement_s", 0.0))
+        )
         if latest is None:
             self._save_checkpoint()
         every = self.config.evaluation.every_minutes * 60
@@ -207,7 +234,7 @@ class Trainer:
                 if self.window.total_rows >= self.config.learner.min_rows:
                     self._publish(pool)
                 # Step 4. Measure: is it getting stronger?
-                if self.elapsed_s >= self._next_measure and not self._over():
+                if self.elapsed_s >= self._next_measure and not self._ends_soon:
                     with pool.paused():
                         self._measure(metrics)
             if not self._signal and self.learner.step:
@@ -224,7 +251,9 @@ class Trainer:
         evaluation = self.config.evaluation
         wanted = {*evaluation.baselines, *(["positions"] if evaluation.positions else [])}
         since = self._checkpoint_s / 60
-        return wanted <= {found.label for found in self._strength if found.minutes >= since}
+        return wanted <= {found.label for found in self._strength if found.minutes >= since} and (
+            not self._known or any(found.minutes >= since for found in self._truth)
+        )
 
     def _outcome(self) -> Outcome:
         self.store.close()
@@ -236,6 +265,7 @@ class Trainer:
             games=self._num_games,
             elapsed_s=self.elapsed_s,
             strength=tuple(self._strength),
+            truth=tuple(self._truth),
             model=str(self.checkpoints.path(latest or 0)),
         )
 
@@ -250,12 +280,13 @@ class Trainer:
 
     @property
     def _out_of_time(self) -> bool:
-        return self.elapsed_s >= self.config.budget.max_time_s - self._reserve_s
+        return self.elapsed_s >= self.config.budget.max_time_s - self._reserve.seconds
 
     @property
-    def _reserve_s(self) -> float:
-        """Time kept for the last measurement, so that the budget covers everything."""
-        return min(20.0, 0.05 * self.config.budget.max_time_s)
+    def _ends_soon(self) -> bool:
+        """Whether the last measurement is due before one of now would be over."""
+        both_s = 2 * self._reserve.seconds
+        return self._over() or self.elapsed_s >= self.config.budget.max_time_s - both_s
 
     def _open_pool(self) -> Pool:
         selfplay = self.config.selfplay
@@ -326,6 +357,8 @@ class Trainer:
             records = sorted((f.record for f in finished), key=lambda r: r.number)
             self.store.add_games(records)
             pool.release(finished)
+            for record in records:
+                self._tally.add(record)
             self._num_games += len(records)
             share = self.config.learner.validation_share
             kept = [r for r in records if not is_validation(r.number, share)]
@@ -335,6 +368,7 @@ class Trainer:
         if now >= self._next_save:
             self._next_save = now + KEEP_TIME_EVERY_S
             self._keep_time()
+            self._foresee()
 
     def _keep_time(self) -> None:
         self.store.put("elapsed_s", self.elapsed_s)
@@ -373,6 +407,7 @@ class Trainer:
             validation_value=held_out.get("value_loss", math.nan),
         )
         self._losses.append(losses)
+        self._statistics, rates = self._tally.take(), self._rates()
         scalars = {
             "loss/policy": losses.policy,
             "loss/value": losses.value,
@@ -385,7 +420,8 @@ class Trainer:
             "learner/grad_norm": trained.grad_norm,
             "learner/samples_per_s": trained.samples_per_s,
             "selfplay/games": float(self._num_games),
-            **{f"selfplay/{name}": value for name, value in self._rates().items()},
+            **grouped(rates),
+            **self._statistics,
         }
         metrics.write(self.learner.step, scalars)
         self.store.add_metrics(
@@ -410,8 +446,31 @@ class Trainer:
 
     def _progress(self) -> float | None:
         """Share of the budget that is spent; None without an end."""
-        limit = self.config.budget.max_time_s - self._reserve_s
+        limit = self.config.budget.max_time_s - self._reserve.seconds
         return None if math.isinf(limit) else self.elapsed_s / limit
+
+    def _foresee(self) -> None:
+        """Before anything is measured: how long it should take, by the newest games."""
+        evaluation, plies = self.config.evaluation, self._tally.length
+        if self._reserve.is_measured or math.isnan(plies):
+            return
+        simulations_per_s = self._rates().get("simulations_per_s", 0.0)
+        if not simulations_per_s > 0:
+            return
+        if not self._rollout_s:
+            self._rollout_s = rollout_seconds(self.game)
+        opponents = [int(name.partition(":")[2] or 0) for name in evaluation.baselines]
+        asked = len(self._known) + len(self._positions)
+        self._reserve.forecast(
+            asked * evaluation.simulations / simulations_per_s
+            + sum(
+                match_seconds(
+                    evaluation.games, plies, evaluation.simulations, 1 / simulations_per_s,
+                    rollouts * self._rollout_s,
+                )
+                for rollouts in opponents
+            )
+        )  # fmt: skip
 
     # -- Step 3 ---------------------------------------------------------------------------
 
@@ -445,31 +504,45 @@ class Trainer:
         model = str(self.checkpoints.path(self.checkpoints.latest() or 0))
         search = match_search(evaluation.simulations, self.config.search)
         compute = self.config.selfplay.compute
-        player = replace(contestant(model, 1, compute=compute), search=search)
-        minutes = self.elapsed_s / 60
+        settled = self._pool.evaluators[0] if self._pool and self._pool.evaluators else None
+        player = replace(contestant(model, 1, compute=compute), search=search, settled=settled)
+        minutes, began = self.elapsed_s / 60, time.monotonic()
+        budget_s, left_s = self.config.budget.max_time_s, math.inf
+        if final and self._spent_before < budget_s:  # or else this is all that the session is for
+            left_s = budget_s - self.elapsed_s - CLOSING_S
+        num_games = self._reserve.games(evaluation.games, left_s)
+        if self._known and not self._measure_truth(player, minutes, metrics, final):
+            return
         found: list[tuple[Strength, dict[str, Any]]] = []
         for label in evaluation.baselines:
             if self._signal:
                 return
             phase = f"evaluating vs {label}"
+            if time.monotonic() + START_S >= began + left_s:
+                self.display.message(f"no time was left to play against {label}")
+                continue
 
             def on_game(done: int, _: object, phase: str = phase) -> bool:
-                self._show(phase, done / evaluation.games)
+                self._show(phase, done / num_games)
                 return bool(self._signal)
 
             result = play_match(
                 self.game,
                 player,
                 contestant(label, 1),
-                evaluation.games,
+                num_games,
                 opening_plies=evaluation.opening_plies,
                 seed=self.config.seed + 1,
                 log_dir=str(self.folder.logs / "matches"),
                 serial=self._serial,
+                until=began + left_s,
                 on_game=on_game,
             )
-            if result is None:
+            if self._signal:
                 return
+            if result is None:
+                self.display.message(f"no pair of games against {label} was over in time")
+                continue
             elo = result.elo
             found.append((
                 Strength(minutes=minutes, label=label, score=result.score,
@@ -498,6 +571,37 @@ class Trainer:
                 f"elo/{strength.label}": strength.elo,
             }
             metrics.write(self.learner.step, scalars)
+        if num_games == evaluation.games:
+            self._reserve.measured(time.monotonic() - began)
+            self.store.put("measurement_s", time.monotonic() - began)
+
+    def _measure_truth(
+        self, player: Contestant, minutes: float, metrics: Metrics, final: bool
+    ) -> bool:
+        """Count the mistakes where the answers are known; False if a signal came meanwhile."""
+        num = len(self._known)
+
+        def on_answer(done: int) -> bool:
+            self._show("asking known positions", done / num)
+            return bool(self._signal)
+
+        wrong = mistakes(
+            self.game, player.evaluator().devices[0], player.search, self._known,
+            seed=self.config.seed + 1, on_progress=on_answer,
+        )  # fmt: skip
+        if wrong is None:
+            return False
+        searched, alone = wrong
+        truth = Truth(
+            minutes=minutes, positions=num, simulations=player.search.num_simulations,
+            mistakes=searched, mistakes_network=alone,
+        )  # fmt: skip
+        self._truth.append(truth)
+        self.store.add_match({"truth": asdict(truth), "final": final})
+        scalars = {"truth/mistakes": searched, "truth/mistakes_network": alone}
+        metrics.write(self.learner.step, scalars)
+        self.store.add_metrics(scalars, generation=self.generation, step=self.learner.step)
+        return True
 
     # -- what a person sees ---------------------------------------------------------------
 
@@ -532,6 +636,8 @@ class Trainer:
             "mean_batch": rows / batches,
             "batch_fill": rows / max(delta.get("server.padded_rows", 0.0), 1.0),
             "queue_delay_us": delta.get("server.queue_ns", 0.0) / batches / 1e3,
+            "latency_us": delta.get("server.busy_ns", 0.0) / batches / 1e3,
+            "depth": delta.get("worker.depth", 0.0) / (delta.get("worker.simulations") or math.nan),
             "cache_hit_rate": hits / lookups,
         }
 
@@ -572,6 +678,8 @@ class Trainer:
                 learning_rate=self.learner.learning_rate(),
                 losses=self._losses,
                 strength=self._strength,
+                truth=self._truth,
+                statistics=self._statistics,
                 backend=pool.segment.about(0) if pool is not None else "",
                 verdict=self._verdict,
                 workers=pool.config.workers if pool is not None else 0,

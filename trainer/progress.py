@@ -1,10 +1,10 @@
 """A training run at one moment, in numbers: what the loop reports and a display shows."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-__all__ = ["Losses", "Progress", "Strength"]
+__all__ = ["Losses", "Progress", "Strength", "Truth"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,23 @@ class Strength:
     """Lower end of the 95 % interval."""
     hi: float = math.nan
     """Upper end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """How often the weights that play were wrong where the right answers are known. A mistake is
+    a move that does not keep the game's outcome."""
+
+    minutes: float
+    """Time trained when it was measured."""
+    positions: int
+    """Asked about."""
+    simulations: int
+    """Of a searched move."""
+    mistakes: float
+    """Share of the positions with a mistake after a search, in [0, 1]."""
+    mistakes_network: float
+    """The same of the network's own policy, without a search."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +96,10 @@ class Progress:
     """Rows of a mean batch."""
     queue_delay_us: float = math.nan
     """Mean wait of a request, in microseconds."""
+    latency_us: float = math.nan
+    """Mean time that a batch takes to be evaluated, in microseconds."""
+    depth: float = math.nan
+    """Mean depth of a simulation's leaf, in plies."""
     cache_hit_rate: float = math.nan
     """Share of the leaves that the cache answered, or the row of one in flight; without a cache
     there is none."""
@@ -90,6 +111,10 @@ class Progress:
     """By generation, oldest first."""
     strength: Sequence[Strength] = ()
     """Measurements, oldest first."""
+    truth: Sequence[Truth] = ()
+    """Measurements where the right answers are known, oldest first."""
+    statistics: Mapping[str, float] = field(default_factory=dict)
+    """Of the last generation's searches and games; see `trainer.statistics.Tally.take`."""
     workers: int = 0
     """Worker processes wanted."""
     workers_alive: int = 0

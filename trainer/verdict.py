@@ -34,6 +34,18 @@ def verdict(outcome: "Outcome", run: Path, preset: str) -> str:
         if earlier is not found:
             text += f" (first measured, after {clock(earlier.minutes * 60)}: {earlier.score:.1%})"
         lines.append(text)
+    if outcome.truth:
+        now, before = outcome.truth[-1], outcome.truth[0]
+        text = (
+            f"mistakes on {now.positions} known positions: {now.mistakes:.1%} at {now.simulations} "
+            f"simulations, {now.mistakes_network:.1%} by the network alone"
+        )
+        if before is not now:
+            text += (
+                f" (first measured, after {clock(before.minutes * 60)}: {before.mistakes:.1%}, "
+                f"{before.mistakes_network:.1%})"
+            )
+        lines.append(text)
     if outcome.reason == "stopped":
         lines.append(f"Stopped. To go on, type: ringzero train {preset} --run {run}")
     else:

@@ -54,6 +54,8 @@ class EvaluatorSpec:
     CPU."""
     compile: bool = False
     """CUDA only: let torch.compile fuse what lies between the convolutions."""
+    chosen: Choice | None = None
+    """What was measured for it: then nothing is measured again."""
     symmetric: bool = False
     """Average over the board's symmetries: stronger, and as many times slower."""
 
@@ -124,6 +126,8 @@ class EvaluatorSpec:
             return self, streams or 2, None
         if self.backend == "auto" and os.environ.get("RINGZERO_BACKEND"):
             return self, streams or cpu_count(), None
+        if self.chosen is not None:
+            return self, streams or self.chosen.streams, self.chosen
         choice = choose(game, self, self._plan_loader()(self.path), streams=streams, say=say)
         spec = replace(
             self,
@@ -131,6 +135,7 @@ class EvaluatorSpec:
             precision=choice.precision,
             threads=choice.threads,
             insist=self.precision != "auto",
+            chosen=choice,
         )
         return spec, choice.streams, choice
 

@@ -1,5 +1,6 @@
 """A match between two players: paired games from random openings, on the pool's workers."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from trainer.arena.openings import openings
 from trainer.arena.players import Contestant
 from trainer.arena.ratings import EloEstimate, from_pairs, pentanomial
 
-__all__ = ["MatchResult", "play_match"]
+__all__ = ["MatchResult", "play_match", "whole_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +62,16 @@ def play_match(
     seed: int = 0,
     log_dir: str | None = None,
     serial: bool = False,
+    until: float = math.inf,
     on_game: Callable[[int, GameRecord], bool | None] | None = None,
 ) -> MatchResult | None:
     """Play `num_games`, rounded up to pairs: each opening twice, with the seats changed.
 
     Parameters
     ----------
+    until
+        The time.monotonic() at which the match ends. Only pairs that are over by then count; if
+        none is, there is no result.
     on_game
         Called with the count of finished games and the last one; a true answer gives the match
         up, and there is no result.
@@ -94,11 +99,19 @@ def play_match(
     with Pool(
         game, players, evaluators, config, seed=seed, game_limit=num_games, openings=book
     ) as pool:
-        for record in pool.games():
+        for record in pool.games(until=until):
             records[record.number] = record
             if on_game is not None and on_game(len(records), record):
                 return None
+    records = whole_pairs(records)
+    if not records:
+        return None
     return _result(player, opponent, records, time.monotonic() - start)
+
+
+def whole_pairs(records: dict[int, GameRecord]) -> dict[int, GameRecord]:
+    """The games, by number, whose opening was played from both sides."""
+    return {number: record for number, record in records.items() if number ^ 1 in records}
 
 
 def _result(

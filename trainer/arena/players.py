@@ -29,6 +29,8 @@ class Contestant:
     """Whether its network is asked about a position's mirror images, too."""
     compute: Compute = Compute()
     """What its network runs on."""
+    settled: EvaluatorSpec | None = None
+    """Its evaluator where one of the same shape runs already: nothing needs to be measured."""
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
@@ -42,6 +44,8 @@ class Contestant:
         ConfigError
             If there is no such device.
         """
+        if self.settled is not None:
+            return replace(self.settled, path=str(self.model), symmetric=self.symmetric)
         return self.compute.evaluator(str(self.model), symmetric=self.symmetric)
 
 
