@@ -100,14 +100,7 @@ class Trainer:
         torch.manual_seed(config.seed)
         network = Network(self.game.observation_shape, self.game.num_actions, config.network)
         self.learner = Learner(network, learner, seed=config.seed, device=config.selfplay.device)
-        self.window = SampleWindow(
-            self.game,
-            learner.window_rows,
-            fraction=learner.window_fraction,
-            min_rows=learner.min_rows,
-            train_on_fast=learner.train_on_fast,
-            value_mix=learner.value_mix,
-        )
+        self.window = SampleWindow.of(self.game, learner)
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
         known = config.evaluation.positions
         self._positions = read_positions(known, self.game) if known else []
@@ -365,6 +358,7 @@ class Trainer:
             "loss/value_validation": losses.validation_value,
             "validation/policy_top1": held_out.get("policy_top1", math.nan),
             "validation/value_sign": held_out.get("value_sign", math.nan),
+            "validation/known_positions": self.held_out.share_known_to(self.window),
             "learner/learning_rate": trained.learning_rate,
             "learner/grad_norm": trained.grad_norm,
             "learner/samples_per_s": trained.samples_per_s,
