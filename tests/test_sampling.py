@@ -17,6 +17,7 @@ from engine.records import GameRecord
 from engine.symmetry import Canonical
 from games import Game
 from trainer.config import LearnerConfig
+from trainer.replay import ReplayStore
 from trainer.samples import SampleWindow
 from trainer.sampling import Draws, power_law, surprise_weights
 from trainer.targets import outcomes, search_values
@@ -244,6 +245,25 @@ def test_only_the_newest_occurrences_are_averaged(monkeypatch: pytest.MonkeyPatc
     rows, counts = draws.draw(40, np.random.default_rng(0))
     assert (counts == 2).all()
     assert {tuple(pair) for pair in rows.reshape(-1, 2).tolist()} == {(53, 55), (51, 54)}
+
+
+@pytest.mark.parametrize("train_on_fast", [False, True])
+def test_given_plies_are_not_trained_on(tmp_path, train_on_fast: bool) -> None:
+    records = []
+    for number in range(6):
+        record = random_record(CONNECT4, number, fast=0.5)
+        full = record.full_search.copy()
+        full[:3] = False
+        records.append(replace(record, num_opening=3, full_search=full))
+    window = SampleWindow(CONNECT4, 1000, train_on_fast=train_on_fast)
+    added = window.add(records)
+    assert added == sum(
+        r.num_plies - 3 if train_on_fast else int(r.full_search.sum()) for r in records
+    )
+    with ReplayStore(tmp_path / "run.db", CONNECT4, validation_share=0.0) as store:
+        store.add_games(records)
+        filled = SampleWindow(CONNECT4, 1000, train_on_fast=train_on_fast)
+        assert filled.fill(store) == added == filled.total_rows
 
 
 # -- surprises -----------------------------------------------------------------------------

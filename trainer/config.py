@@ -246,6 +246,12 @@ class SelfplayConfig:
     opening_plies: int = 0
     """Each game starts with random plies that are not learned from, up to so many, >= 0: without
     them, games of a network that knows what it wants are much alike."""
+    start_share: float = 0.0
+    """Share of the games that begin where the network misjudged an earlier game's position, in
+    [0, 1] (search control: Go-Exploit, arXiv:2302.12359); 0: off."""
+    start_measure: str = "value"
+    """What tells such positions: value (the network's value against the proven or final result)
+    or surprise (the search's policy against the network's)."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     evaluator: str = "network"
@@ -271,6 +277,8 @@ class SelfplayConfig:
             cache_mb=(">= 0", self.cache_mb >= 0),
             memory_mb=(">= 0", self.memory_mb >= 0),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
+            start_share=("in [0, 1]", 0 <= self.start_share <= 1),
+            start_measure=("value or surprise", self.start_measure in ("value", "surprise")),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(

@@ -36,6 +36,7 @@ from trainer.progress import Losses, Progress, Strength
 from trainer.replay import ReplayStore, is_validation
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
+from trainer.starts import NUM_OFFERED, RECENT_GAMES, StartArchive
 
 __all__ = ["Outcome", "Trainer"]
 
@@ -102,6 +103,7 @@ class Trainer:
         self.learner = Learner(network, learner, seed=config.seed, device=config.selfplay.device)
         self.window = SampleWindow.of(self.game, learner)
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
+        self.starts = StartArchive(config.selfplay.start_measure)
         known = config.evaluation.positions
         self._positions = read_positions(known, self.game) if known else []
         self.generation = 0
@@ -142,6 +144,9 @@ class Trainer:
         self._num_games = self.store.num_games()
         self.window.fill(self.store)
         self.held_out.fill(self.store, validation=True)
+        if self.config.selfplay.start_share:
+            recent = max(0, self.store.last_number() + 1 - RECENT_GAMES)
+            self.starts.add(self.store.games(recent, validation=False))
         for row in self.store.generations():
             if row["generation"] <= self.generation:  # one without its checkpoint comes again
                 self._losses.append(Losses(**row["losses"]))
@@ -256,6 +261,7 @@ class Trainer:
                 ),
                 cache_mb=selfplay.cache_mb,
                 memory_mb=selfplay.memory_mb,
+                starts=NUM_OFFERED if selfplay.start_share else 0,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
                 publish=str(self.folder.pool_file),
@@ -267,12 +273,18 @@ class Trainer:
         )
         if evaluators:
             pool.load(0, evaluators[0].path, self.generation)
+        self._offer_starts(pool)
         return pool
 
     def _starts(self) -> list[list[int]]:
         """Where games begin; game n of the run takes the n-th, round and round."""
         plies = self.config.selfplay.opening_plies
         return varied_starts(self.game, NUM_STARTS, plies, self.config.seed) if plies else []
+
+    def _offer_starts(self, pool: Pool) -> None:
+        """Send games to where the network has been wrong lately."""
+        if share := self.config.selfplay.start_share:
+            pool.offer_starts(self.starts.best(), share)
 
     def _wait_ready(self, pool: Pool) -> None:
         self._show("starting", force=True)
@@ -308,6 +320,8 @@ class Trainer:
             share = self.config.learner.validation_share
             kept = [r for r in records if not is_validation(r.number, share)]
             self._unlearned += self.window.add(kept)
+            if self.config.selfplay.start_share:
+                self.starts.add(kept)
             self.held_out.add(r for r in records if is_validation(r.number, share))
         now = time.monotonic()
         if now >= self._next_save:
@@ -399,6 +413,7 @@ class Trainer:
         path = self._save_checkpoint()
         if self.config.selfplay.evaluator == "network":
             pool.load(0, path / "model.safetensors", self.generation)
+        self._offer_starts(pool)
 
     def _save_checkpoint(self) -> Any:
         return self.checkpoints.save(

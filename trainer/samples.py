@@ -164,9 +164,9 @@ class SampleWindow:
         """Append the plies of `records` that are trained on; return how many."""
         added = 0
         for record in records:
-            plies = np.arange(record.num_plies)
+            plies = np.arange(record.num_opening, record.num_plies)
             if not self._train_on_fast:
-                plies = plies[record.full_search]
+                plies = plies[record.full_search[plies]]
             added += self._append(record, plies[-self._max_rows :])
         self.total_rows += added
         return added
@@ -326,10 +326,12 @@ class SampleWindow:
         wdl = (1 - mix) * np.stack((won, 1 - won - lost, lost), axis=1)
         wdl[:, 0] += mix * (1 + value) / 2
         wdl[:, 2] += mix * (1 - value) / 2
-        return wdl.astype(np.float32)
+        targets: Floats = wdl.astype(np.float32)
+        return targets
 
 
 def _means(values: Floats, starts: Rows, numbers: npt.NDArray[Any]) -> Floats:
     """[B, ...] sums of the rows from each start to the next, over `numbers` [B]."""
     sums: Floats = np.add.reduceat(values, starts)
-    return (sums / numbers[:, None]).astype(np.float32)
+    means: Floats = (sums / numbers[:, None]).astype(np.float32)
+    return means
