@@ -30,6 +30,7 @@ from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
 from engine.segment import Segment, SegmentSpec, cache_entries
 from engine.server import Server, server_main
+from engine.starts import StartTable
 from engine.tuning import RING_S, Settings, seconds_per_simulation, settings
 from engine.worker import Worker
 from games.base import Game
@@ -66,6 +67,8 @@ class PoolConfig:
     """Ask about a position's canonical image, so that mirror images share one answer; False asks
     about positions as they are, to measure what that is worth. Games with one symmetry are asked
     the same either way."""
+    starts: int = 0
+    """Most starts that `Pool.offer_starts` can offer at once; 0: none."""
     memory_mb: float = 0.0
     """Megabytes (1e6 bytes) of all workers' search trees together. Every tree gets the same share,
     and so does the spare arena that a worker's games share where subtrees are kept. A search that
@@ -81,7 +84,7 @@ class PoolConfig:
         for name in ("cache_mb", "memory_mb"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be >= 0, got {getattr(self, name)!r}")
-        for name in ("workers", "games_per_worker", "streams"):
+        for name in ("workers", "games_per_worker", "streams", "starts"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be an integer >= 0, got {getattr(self, name)!r}")
 
@@ -123,6 +126,7 @@ def segment_spec(
         if any(player.kind == "network" for player in players)
         else 0,
         servers_per_model=servers_per_model,
+        num_starts=config.starts,
     )
 
 
@@ -508,6 +512,14 @@ class Pool:
         shares = self.segment.spec.servers_per_model
         for server in range(model * shares, (model + 1) * shares):
             self.segment.set_model(server, os.path.abspath(path), generation)
+
+    def offer_starts(self, starts: Sequence[Sequence[int]], share: float) -> None:
+        """From now on begin this share of the games with one of `starts`, lists of actions.
+
+        Which games these are, and which start each takes, depends on the game's number alone.
+        `PoolConfig.starts` must have room for them; they are for self-play, not for matches.
+        """
+        StartTable(self.segment).renew(starts, share)
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

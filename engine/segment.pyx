@@ -45,6 +45,7 @@ class SegmentSpec:
     journal_entries: int        # (action, weight) pairs that a game's journal can hold
     cache_entries: int = 0      # of the evaluation cache, whole buckets; 0: none
     servers_per_model: int = 1  # inference processes that share a model's workers
+    num_starts: int = 0         # starts that can be offered at once: see starts.py
 
     @property
     def num_rings(self):
@@ -101,6 +102,11 @@ def cache_entries(megabytes, num_actions):
     return CACHE_WAYS * (int(megabytes * 1e6) // (CACHE_WAYS * cache_entry_bytes(num_actions)))
 
 
+def start_words(spec):
+    """Words of 4 bytes of an entry of the table of starts: see starts.py."""
+    return 2 + spec.max_plies
+
+
 def layout(spec):
     """Offsets of the segment's parts, and its size."""
     offsets, at = {}, HEADER_BYTES
@@ -118,6 +124,7 @@ def layout(spec):
         ("wdl_logits", rings * slots * 3 * 4),
         ("cache", spec.cache_entries * cache_entry_bytes(spec.num_actions)),
         ("journals", spec.num_workers * spec.journals_per_worker * journal_layout(spec)[1]),
+        ("starts", (LINE + spec.num_starts * start_words(spec) * 4) if spec.num_starts else 0),
     ):
         at = _round_up(at, 4096)
         offsets[name] = at

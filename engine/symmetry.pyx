@@ -11,6 +11,8 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.stdlib cimport calloc, free
 from libc.string cimport memcpy, memset
 
+import numpy as np
+
 from games.base cimport Game, mix64
 
 cdef extern from *:
@@ -69,6 +71,39 @@ cdef class Canonical:
                 self.zobrist[
                     (s // self.width * self.num_bits + bit) * self.width + s % self.width
                 ] = mix64(SALT + <uint64_t>0x9e3779b97f4a7c15 * (bit - bit % plane_bits + i + 1))
+
+    def hashes(self, const uint8_t[:, ::1] packed not None):
+        """[N] uint64, the same for a position and all its images; `packed` is [N, bytes]."""
+        cdef Py_ssize_t row
+        cdef int32_t symmetry
+        self._check_width(packed.shape[1])
+        found = np.empty(packed.shape[0], np.uint64)
+        cdef uint64_t[::1] out = found
+        with nogil:
+            for row in range(packed.shape[0]):
+                memcpy(self.observation, &packed[row, 0], self.num_words * sizeof(uint64_t))
+                out[row] = self.hash_c(&symmetry)
+        return found
+
+    def images(self, const uint8_t[:, ::1] packed not None):
+        """Each row's canonical image [N, bytes], and the symmetry [N] int32 that leads to it."""
+        cdef Py_ssize_t row
+        self._check_width(packed.shape[1])
+        found = np.empty((packed.shape[0], packed.shape[1]), np.uint8)
+        which = np.empty(packed.shape[0], np.int32)
+        cdef uint8_t[:, ::1] out = found
+        cdef int32_t[::1] symmetries = which
+        with nogil:
+            for row in range(packed.shape[0]):
+                memcpy(self.observation, &packed[row, 0], self.num_words * sizeof(uint64_t))
+                self.hash_c(&symmetries[row])
+                self.image_c(symmetries[row], &out[row, 0])
+        return found, which
+
+    def _check_width(self, Py_ssize_t width):
+        if width != self.game.observation_bytes:
+            raise ValueError(f"packed must have {self.game.observation_bytes} bytes a row, "
+                             f"got {width}")
 
     def __dealloc__(self):
         free(self.observation)

@@ -84,6 +84,7 @@ cdef class Worker:
     cdef list journals
     cdef int next_journal
     cdef list openings                     # list of action lists; game n uses n // 2 of them
+    cdef object starts                     # StartTable; None in a match and where there is none
     cdef int plies_per_game                # searched plies; 0: to the end
     cdef Canonical canonical
     cdef Cache cache
@@ -107,6 +108,7 @@ cdef class Worker:
     cdef void _count(self, Search search) noexcept nogil
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil
     cdef bint _start(self, GameSlot slot) except -1
+    cdef object _opening(self, uint64_t number)
     cdef int _enter(self, GameSlot slot, Journal journal) except -1
     cdef bint _is_over(self, GameSlot slot) except -1 nogil
     cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil

@@ -19,6 +19,7 @@ from engine.rng cimport (
     PURPOSE_MOVE,
     PURPOSE_NOISE,
     PURPOSE_RANDOM,
+    PURPOSE_START,
     next_below,
     next_uniform,
     rng_for,
@@ -43,6 +44,7 @@ from engine.tree cimport RESULT_UNKNOWN
 from games.base cimport Game, action_t
 
 from engine.player import PlayerSpec
+from engine.starts import StartTable
 
 cdef int64_t BEAT_NS = 100_000_000      # a waiting worker shows a sign of life this often
 cdef int AHEAD = 2                      # games between asking for memory and reading it
@@ -132,7 +134,8 @@ cdef class Worker:
     seed
         The run's.
     openings
-        Lists of actions to start from; none: the initial position.
+        Lists of actions to start from; none: the initial position. In self-play, a share of the
+        games starts from the segment's table instead, if there is one: see `engine.starts`.
     plies_per_game
         Stop a game after so many searched plies; 0: play to the end.
     spin_us
@@ -162,6 +165,11 @@ cdef class Worker:
         self.canonical = Canonical(game, canonical)
         self.cache = Cache(segment)
         self.openings = [list(opening) for opening in openings]
+        if self.openings and max(map(len, self.openings)) > segment.spec.max_plies:
+            raise ValueError(f"an opening must have <= {segment.spec.max_plies} plies")
+        self.starts = None
+        if segment.spec.num_starts and not self.is_match:
+            self.starts = StartTable(segment)
         self.plies_per_game = plies_per_game
         per_worker = segment.spec.journals_per_worker
         self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
@@ -398,17 +406,33 @@ cdef class Worker:
                 return False
         journal.header.number = number
         journal.header.num_plies = 0
-        journal.header.num_opening = 0
         journal.header.generation = 0
         if self.rings:
             journal.header.generation = self._generation(self.first)
+        # Once the game is in progress, a successor finds here where it begins.
+        opening = self._opening(number)
+        journal.header.num_opening = len(opening)
+        for i, action in enumerate(opening):
+            journal.actions[i] = action
         store32(&journal.header.state, JOURNAL_PLAYING)
         self._enter(slot, journal)
         return True
 
+    cdef object _opening(self, uint64_t number):
+        """The actions that the game begins with, which its number and the table decide."""
+        cdef rng_t rng = rng_for(self.seed, number, 0, PURPOSE_START)
+        if self.starts is not None:
+            share, num = self.starts.offer
+            if num and next_uniform(&rng) < share:
+                return self.starts.read(next_below(&rng, num))
+        if not self.openings:
+            return []
+        return self.openings[number // (2 if self.is_match else 1) % <uint64_t>len(self.openings)]
+
     cdef int _enter(self, GameSlot slot, Journal journal) except -1:
         """Take over a game in progress: replay its journal and begin the next move."""
         cdef uint32_t ply
+        cdef action_t action
         slot.journal = journal
         slot.number = journal.header.number
         slot.swapped = self.is_match and slot.number % 2 == 1
@@ -421,14 +445,11 @@ cdef class Worker:
             slot.second.set_root(state)
         for ply in range(journal.header.num_plies):
             self._follow(slot, journal.actions[ply])
-        if self.openings:
-            opening = self.openings[slot.number // (2 if self.is_match else 1)
-                                    % <uint64_t>len(self.openings)]
-            for action in opening[slot.ply:]:
-                slot.full_search = False
-                self._record(slot, slot.journal, None, action)
-                self._follow(slot, action)
-            journal.header.num_opening = len(opening)
+        while <uint32_t>slot.ply < journal.header.num_opening:
+            action = journal.actions[slot.ply]
+            slot.full_search = False
+            self._record(slot, journal, None, action)
+            self._follow(slot, action)
         if self._is_over(slot):
             self._finish(slot, slot.journal)
         else:

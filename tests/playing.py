@@ -155,10 +155,12 @@ class Table:
         seed: int = 1,
         openings: Sequence[Sequence[int]] = (),
         plies_per_game: int = 0,
+        starts: int = 0,
     ) -> None:
         self.game, self.players, self.games, self.seed = game, list(players), games, seed
         self.openings, self.plies_per_game = openings, plies_per_game
-        self.spec = segment_spec(game, players, 1, PoolConfig(games_per_worker=games))
+        config = PoolConfig(games_per_worker=games, starts=starts)
+        self.spec = segment_spec(game, players, 1, config)
         self.segment = Segment(self.spec)
         self.segment.game_limit = limit
         self.journals = [Journal(self.segment, i) for i in range(self.spec.journals_per_worker)]

@@ -130,7 +130,7 @@ def test_a_loss_that_is_no_number_names_the_step_and_keeps_the_weights():
     learner = make_learner()
     window = make_window()
     learner.train(2, window)
-    window._values[:] = np.nan
+    window._columns["value"][:] = np.nan
     window._value_mix = 0.5
     before = learner.network.policy.weight.detach().clone()
     with pytest.raises(EngineError, match="training step 3 has loss nan"):

@@ -19,7 +19,7 @@ def drawn(found, width: int = 80) -> str:
 
 def test_curves_are_in_groups_and_have_their_points(tiny_run) -> None:
     found = curves(tiny_run)
-    assert [name for name in found if name.startswith("loss/")][0] == next(iter(found))
+    assert next(iter(found)).startswith("loss/")
     assert {"search/target_entropy", "search/depth", "games/length"} <= found.keys()
     minutes, steps, values = zip(*found["loss/policy"], strict=True)
     assert len(values) == 2 and 0 < minutes[0] < minutes[1] and 0 < steps[0] < steps[1]

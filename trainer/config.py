@@ -148,10 +148,34 @@ class LearnerConfig:
     """Most samples that the learner draws from: the newest ones, >= 1."""
     window_fraction: float = 0.6
     """The window grows with the run: this share of all samples so far, in (0, 1]."""
+    window_growth: float = 0.0
+    """Exponent of the window's growth by a power law that starts at min_rows and replaces
+    window_fraction, in [0, 1]; KataGo has 0.75 (arXiv:1902.10565, appendix C); 0: off."""
+    window_slope: float = 0.4
+    """Rows that the power law's window gains with each new one at its start, in (0, 1]; KataGo's
+    figure (arXiv:1902.10565, appendix C)."""
     min_rows: int = 8_000
     """Samples to collect before the first step, and least size of the window, >= 1."""
+    merge_duplicates: str = "none"
+    """Rows of one position become a single sample with the mean of their targets: none, equal, or
+    mirrored, which takes mirror images for equal (AlphaZero.jl's position averaging)."""
+    duplicate_weight: str = "log"
+    """How often a merged position that occurs c times is drawn: one (as once), log (as 1 + log2 c
+    times, AlphaZero.jl's choice for Connect Four) or count (as c times)."""
+    surprise_share: float = 0.0
+    """Share of the draws by the divergence of the search's policy from the network's, in [0, 1];
+    KataGo has 0.5 (KataGoMethods.md, policy surprise weighting); 0: off."""
+    value_surprise_share: float = 0.0
+    """Share of the draws by the difference between the search's value and the network's, in
+    [0, 1] (KataGoMethods.md, value surprise weighting); 0: off."""
+    surprise_clip: float = 4.0
+    """A row's surprise counts at most as so many times the mean one, >= 1: tactical blunders
+    would fill the batches otherwise."""
     value_mix: float = 0.3
     """Weight of the search's root value in the value target, the outcome has the rest; [0, 1]."""
+    value_td_lambda: float = 0.0
+    """The search's value in the target becomes an average with those of later plies, a ply later
+    weighing this factor less, in [0, 1) (lambda-return; KataGo's short-term values); 0: off."""
     policy_weight: float = 1.0
     """Weight of the policy's cross-entropy, >= 0."""
     value_weight: float = 1.0
@@ -206,8 +230,25 @@ class LearnerConfig:
             passes_per_row=("> 0", self.passes_per_row > 0),
             window_rows=("an integer >= min_rows", self.window_rows >= self.min_rows),
             window_fraction=("in (0, 1]", 0 < self.window_fraction <= 1),
+            window_growth=("in [0, 1]", 0 <= self.window_growth <= 1),
+            window_slope=("in (0, 1]", 0 < self.window_slope <= 1),
             min_rows=("an integer >= 1", self.min_rows >= 1),
+            merge_duplicates=(
+                "none, equal, or (with symmetries) mirrored",
+                self.merge_duplicates in ("none", "equal", "mirrored")
+                and (self.symmetries or self.merge_duplicates != "mirrored"),
+            ),
+            duplicate_weight=(
+                "one, log or count", self.duplicate_weight in ("one", "log", "count")
+            ),
+            surprise_share=("in [0, 1]", 0 <= self.surprise_share <= 1),
+            value_surprise_share=(
+                "in [0, 1 - surprise_share]",
+                0 <= self.value_surprise_share <= 1 - self.surprise_share,
+            ),
+            surprise_clip=(">= 1", self.surprise_clip >= 1),
             value_mix=("in [0, 1]", 0 <= self.value_mix <= 1),
+            value_td_lambda=("in [0, 1)", 0 <= self.value_td_lambda < 1),
             policy_weight=(">= 0", self.policy_weight >= 0),
             value_weight=(">= 0", self.value_weight >= 0),
             reply_weight=(">= 0", self.reply_weight >= 0),
@@ -252,6 +293,12 @@ class SelfplayConfig:
     opening_plies: int = 0
     """Each game starts with random plies that are not learned from, up to so many, >= 0: without
     them, games of a network that knows what it wants are much alike."""
+    start_share: float = 0.0
+    """Share of the games that begin where the network misjudged an earlier game's position, in
+    [0, 1] (search control: Go-Exploit, arXiv:2302.12359); 0: off."""
+    start_measure: str = "value"
+    """What tells such positions: value (the network's value against the proven or final result)
+    or surprise (the search's policy against the network's)."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     evaluator: str = "network"
@@ -277,6 +324,8 @@ class SelfplayConfig:
             cache_mb=(">= 0", self.cache_mb >= 0),
             memory_mb=(">= 0", self.memory_mb >= 0),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
+            start_share=("in [0, 1]", 0 <= self.start_share <= 1),
+            start_measure=("value or surprise", self.start_measure in ("value", "surprise")),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(

@@ -38,6 +38,7 @@ from trainer.replay import ReplayStore, is_validation
 from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
+from trainer.starts import NUM_OFFERED, RECENT_GAMES, StartArchive
 from trainer.statistics import Tally, grouped
 from trainer.targets import declared
 from trainer.truth import known_positions, mistakes
@@ -116,16 +117,9 @@ class Trainer:
         network = Network(self.game.observation_shape, self.game.num_actions, config.network)
         declared(self.game, list(learner.auxiliary))
         self.learner = Learner(network, learner, seed=config.seed, device=config.selfplay.device)
-        self.window = SampleWindow(
-            self.game,
-            learner.window_rows,
-            fraction=learner.window_fraction,
-            min_rows=learner.min_rows,
-            train_on_fast=learner.train_on_fast,
-            value_mix=learner.value_mix,
-            auxiliary=list(learner.auxiliary),
-        )
+        self.window = SampleWindow.of(self.game, learner)
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
+        self.starts = StartArchive(config.selfplay.start_measure)
         known = config.evaluation.positions
         self._positions = read_positions(known, self.game) if known else []
         self._known = (
@@ -179,6 +173,9 @@ class Trainer:
             self._begin(borrowed)
         self.window.fill(self.store)
         self.held_out.fill(self.store, validation=True)
+        if self.config.selfplay.start_share:
+            recent = max(0, self.store.last_number() + 1 - RECENT_GAMES)
+            self.starts.add(self.store.games(recent, validation=False))
         for row in self.store.generations():
             if row["generation"] <= self.generation:  # one without its checkpoint comes again
                 self._losses.append(Losses(**row["losses"]))
@@ -309,6 +306,7 @@ class Trainer:
                 ),
                 cache_mb=selfplay.cache_mb,
                 memory_mb=selfplay.memory_mb,
+                starts=NUM_OFFERED if selfplay.start_share else 0,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
                 publish=str(self.folder.pool_file),
@@ -320,12 +318,18 @@ class Trainer:
         )
         if evaluators:
             pool.load(0, evaluators[0].path, self.generation)
+        self._offer_starts(pool)
         return pool
 
     def _starts(self) -> list[list[int]]:
         """Where games begin; game n of the run takes the n-th, round and round."""
         plies = self.config.selfplay.opening_plies
         return varied_starts(self.game, NUM_STARTS, plies, self.config.seed) if plies else []
+
+    def _offer_starts(self, pool: Pool) -> None:
+        """Send games to where the network has been wrong lately."""
+        if share := self.config.selfplay.start_share:
+            pool.offer_starts(self.starts.best(), share)
 
     def _wait_ready(self, pool: Pool) -> None:
         self._show("starting", force=True)
@@ -363,6 +367,8 @@ class Trainer:
             share = self.config.learner.validation_share
             kept = [r for r in records if not is_validation(r.number, share)]
             self._unlearned += self.window.add(kept)
+            if self.config.selfplay.start_share:
+                self.starts.add(kept)
             self.held_out.add(r for r in records if is_validation(r.number, share))
         now = time.monotonic()
         if now >= self._next_save:
@@ -416,6 +422,7 @@ class Trainer:
             "validation/policy_top1": held_out.get("policy_top1", math.nan),
             "validation/value_sign": held_out.get("value_sign", math.nan),
             **{f"loss/{name}": loss for name, loss in self.learner.auxiliary_losses.items()},
+            "validation/known_positions": self.held_out.share_known_to(self.window),
             "learner/learning_rate": trained.learning_rate,
             "learner/grad_norm": trained.grad_norm,
             "learner/samples_per_s": trained.samples_per_s,
@@ -480,6 +487,7 @@ class Trainer:
         path = self._save_checkpoint()
         if self.config.selfplay.evaluator == "network":
             pool.load(0, path / "model.safetensors", self.generation)
+        self._offer_starts(pool)
 
     def _save_checkpoint(self) -> Any:
         return self.checkpoints.save(

@@ -61,6 +61,8 @@ CREATE INDEX metrics_name ON metrics (name, id);
 CREATE TABLE matches (id INTEGER PRIMARY KEY, time REAL NOT NULL, data TEXT NOT NULL);
 """
 
+SEARCHED = "num_plies - num_opening"
+
 REMEDIES = {
     sqlite3.SQLITE_FULL: "the disk is full; free space and type the command again",
     sqlite3.SQLITE_BUSY: "another process holds it; end that process",
@@ -266,8 +268,8 @@ class ReplayStore:
         self, num_rows: int, *, validation: bool = False, all_plies: bool = False
     ) -> int:
         """Number of the game from which on there are `num_rows` plies with a full search (or
-        plies at all), or of the first game if there are not so many."""
-        count, first = ("num_plies" if all_plies else "num_full"), 0
+        with any), or of the first game if there are not so many."""
+        count, first = (SEARCHED if all_plies else "num_full"), 0
         query = f"SELECT number, {count} FROM games WHERE validation = ? ORDER BY number DESC"
         with self._guard("read"):
             for number, rows in self._db.execute(query, (int(validation),)):
@@ -286,8 +288,8 @@ class ReplayStore:
         return self._count("count(*)", validation)
 
     def num_rows(self, *, validation: bool | None = None, all_plies: bool = False) -> int:
-        """Plies with a full search, or plies at all."""
-        column = "num_plies" if all_plies else "num_full"
+        """Plies with a full search, or with any."""
+        column = SEARCHED if all_plies else "num_full"
         return self._count(f"coalesce(sum({column}), 0)", validation)
 
     def _count(self, what: str, validation: bool | None) -> int:

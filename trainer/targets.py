@@ -170,15 +170,27 @@ class TargetColumns:
         self._cells, actions = game.symmetries()
         self._moved = np.argsort(actions, axis=1)
 
-    def put(self, at: npt.NDArray[Any], record: GameRecord, plies: npt.NDArray[Any]) -> None:
-        """Keep the targets of the plies `plies` of `record` as the rows `at`."""
+    def put(
+        self,
+        at: npt.NDArray[Any],
+        record: GameRecord,
+        plies: npt.NDArray[Any],
+        symmetries: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Keep the targets of the plies `plies` of `record` as the rows `at`; where `symmetries`
+        are given, of the plies' images under them."""
         if self._columns:
             found = ending_targets(self._game, record, tuple(self._columns))
             for name, column in found.items():
-                self._columns[name][at] = column[plies]
+                rows = column[plies]
+                if name in CELL_TARGETS and symmetries is not None:
+                    rows = np.take_along_axis(rows, self._cells[symmetries], axis=1)
+                self._columns[name][at] = rows
         if "reply" in self._names:
-            actions, weights = reply_targets(record, self._width)
-            self._reply_actions[at], self._reply_weights[at] = actions[plies], weights[plies]
+            actions, weights = (column[plies] for column in reply_targets(record, self._width))
+            if symmetries is not None:
+                actions = self._moved[np.asarray(symmetries)[:, None], actions]
+            self._reply_actions[at], self._reply_weights[at] = actions, weights
 
     def gather(
         self, at: npt.NDArray[Any], which: npt.NDArray[np.int64] | None

@@ -1,0 +1,72 @@
+"""Search control: which positions of finished games are worth another game.
+
+Self-play visits again and again what it plays well. A share of the games that begins where the
+network was wrong puts the effort where there is something to learn. The idea of games from an
+archive of visited positions is Go-Exploit's (Trudeau and Bowling, arXiv:2302.12359); there they
+are drawn uniformly, here the worst misjudgement of each game competes with those of others.
+
+Shapes: ``T`` plies.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.records import GameRecord
+from trainer.value_targets import outcomes
+
+__all__ = ["NUM_OFFERED", "RECENT_GAMES", "StartArchive", "misjudgements"]
+
+RECENT_GAMES = 4096  # whose positions compete: older errors have been learned from
+NUM_OFFERED = 1024
+NOTHING_PROVEN = 2  # of GameRecord.results
+
+
+def misjudgements(record: GameRecord, measure: str) -> npt.NDArray[np.float32]:
+    """[T] how wrong the evaluator was about each ply's position, >= 0; 0 where nothing was
+    searched.
+
+    By "value": the difference between its value and the proven result, or else the outcome. By
+    "surprise": the divergence of the search's policy from its own.
+    """
+    if measure == "surprise":
+        return record.surprises.copy()
+    proven = record.results != NOTHING_PROVEN
+    truth = np.where(proven, record.results, outcomes(record))
+    searched = np.diff(record.policy_offsets) > 0
+    wrong: npt.NDArray[np.float32] = np.abs(record.prior_values - truth) * searched
+    return wrong.astype(np.float32)
+
+
+class StartArchive:
+    """The worst misjudged position of each of the newest games.
+
+    Parameters
+    ----------
+    measure
+        "value" or "surprise": see `misjudgements`.
+    games
+        How many games are remembered.
+    """
+
+    def __init__(self, measure: str = "value", games: int = RECENT_GAMES) -> None:
+        self._measure = measure
+        self._worst: deque[tuple[float, int, tuple[int, ...]]] = deque(maxlen=games)
+
+    def add(self, records: Iterable[GameRecord]) -> None:
+        """Remember what `records` tell; the oldest games are forgotten."""
+        for record in records:
+            wrong = misjudgements(record, self._measure)
+            wrong[:1] = 0  # games enough begin at the first position
+            ply = int(np.argmax(wrong)) if len(wrong) else 0
+            if ply:
+                start = tuple(record.actions[:ply].tolist())
+                self._worst.append((float(wrong[ply]), record.number, start))
+
+    def best(self, num: int = NUM_OFFERED) -> list[list[int]]:
+        """At most `num` different starts, lists of actions, the worst misjudged first; of equals
+        those of the newer game."""
+        ranked = (start for _, _, start in sorted(self._worst, reverse=True))
+        return [list(start) for start in list(dict.fromkeys(ranked))[:num]]
