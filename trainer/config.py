@@ -207,6 +207,9 @@ class SelfplayConfig:
     them, games of a network that knows what it wants are much alike."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
+    gating: bool = False
+    """Weights play only once they are labelled best (AlphaGo Zero, 2017; AlphaZero lets every
+    generation play). Needs evaluation.best_every_minutes > 0."""
     evaluator: str = "network"
     """network, uniform or rollout (no network, for trying things)."""
     device: str = "auto"
@@ -262,6 +265,24 @@ class EvaluationConfig:
     """Random plies before each game, >= 0."""
     positions: str = ""
     """JSON-lines file of positions with known answers to grade too; "": none."""
+    best_every_minutes: float = 0.0
+    """Minutes between two sequential tests of the newest checkpoint against the one labelled
+    best, >= 0; 0: nothing is labelled. `RUN:best` then names that player."""
+    best_elo0: float = 0.0
+    """The label stays with a challenger that is stronger by no more than this Elo (van den Bergh,
+    "A practical introduction to the GSPRT", 2020)."""
+    best_elo1: float = 50.0
+    """The label moves to one that is stronger by this Elo, > best_elo0; the closer the two, the
+    longer a test: 100 to 300 games at 50."""
+    best_alpha: float = 0.05
+    """Chance that the label moves to one that is stronger by best_elo0 only, in (0, 0.5)."""
+    best_beta: float = 0.05
+    """Chance that it stays although the challenger is stronger by best_elo1, in (0, 0.5)."""
+    best_games: int = 400
+    """Most games of a test, >= 2; the label stays where so many decide nothing."""
+    best_share: float = 0.1
+    """A test begins only while all tests together have taken less than this share of the run's
+    time, in (0, 1]."""
 
     def __post_init__(self) -> None:
         _check(
@@ -274,6 +295,12 @@ class EvaluationConfig:
             games=("an integer >= 2", self.games >= 2),
             simulations=("an integer >= 1", self.simulations >= 1),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
+            best_every_minutes=(">= 0", self.best_every_minutes >= 0),
+            best_elo1=("> best_elo0", self.best_elo1 > self.best_elo0),
+            best_alpha=("in (0, 0.5)", 0 < self.best_alpha < 0.5),
+            best_beta=("in (0, 0.5)", 0 < self.best_beta < 0.5),
+            best_games=("an integer >= 2", self.best_games >= 2),
+            best_share=("in (0, 1]", 0 < self.best_share <= 1),
         )
 
 
@@ -339,6 +366,11 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self, seed=("an integer in [0, 2**63)", 0 <= self.seed < 2**63))
+        if self.selfplay.gating and not self.evaluation.best_every_minutes:
+            raise ConfigError(
+                "selfplay.gating needs evaluation.best_every_minutes > 0: without tests no new "
+                "weights would ever play"
+            )
 
 
 def preset_names() -> list[str]:
