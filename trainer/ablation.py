@@ -354,6 +354,7 @@ class Ablation:
             "positions": self.positions or None,
             "started_at": self._state["started_at"],
             "machine": machine(),
+            "commits": sorted({d["commit"] for d in self._state["done"].values() if "commit" in d}),
             "switches": [self._found(switch) for switch in self.switches],
             "commands": [
                 f"ringzero {shlex.join(self.command(arm, seed))}" for arm, seed in turns

@@ -116,7 +116,7 @@ def _reaches(curve: Curve, level: float) -> tuple[float, bool]:
 # -- tables -----------------------------------------------------------------------------------
 
 COLUMNS = (
-    "switch", "Elo at equal time [95 %]", "by seed", "mistakes without", "with",
+    "switch", "Elo at equal time [95 %]", "by seed", "mistakes without", "mistakes with",
     "time without / with",
 )  # fmt: skip
 
@@ -148,7 +148,10 @@ def table(report: Mapping[str, Any]) -> Table:
     """The report for a terminal."""
     made = Table(title=_title(report), title_justify="left")
     for i, name in enumerate(COLUMNS):
-        made.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
+        figure = name.startswith("Elo")  # the one that shall not be broken
+        made.add_column(
+            name, justify="left" if i == 0 else "right", overflow="fold", no_wrap=figure
+        )
     for row in _rows(report):
         made.add_row(*row)
     return made
@@ -169,8 +172,8 @@ def markdown(report: Mapping[str, Any]) -> str:
         "Elo of the run with the switch over the one without, both trained equally long, with the "
         "same search in the match; the interval counts the spread between seeds.",
         "",
-        f"{machine['cpu']}, {machine['cores']} cores, commit {machine['commit']}, "
-        f"{report['started_at']}.",
+        f"{machine['cpu']}, {machine['cores']} cores, trained at commit "
+        f"{', '.join(report['commits'])}, {report['started_at']}.",
         "",
         "```",
         *report["commands"],

@@ -289,7 +289,7 @@ def arena(
     Parameters
     ----------
     player, opponent
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     games
         How many, rounded up to pairs.
     simulations
@@ -351,7 +351,7 @@ def evaluate(
     Parameters
     ----------
     player
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     positions
         JSON lines: moves, scores of every action, value, best.
     simulations
@@ -403,7 +403,7 @@ def play(
     Parameters
     ----------
     player
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     simulations
         Of its move; more is stronger.
     side
