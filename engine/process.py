@@ -15,7 +15,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Child", "cpu_count", "spawn"]
+__all__ = ["Child", "cpu_count", "die_with", "spawn"]
 
 # Read by OpenMP and BLAS when they load: one thread a stream, and no spinning on busy cores.
 THREAD_ENVIRONMENT = {
@@ -71,7 +71,7 @@ def _main(
     # Ctrl-C reaches the whole foreground group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    _die_with(parent)
+    die_with(parent)
     if sys.platform == "linux":
         # What top, ps and py-spy show; the kernel keeps 15 bytes.
         ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)
@@ -84,7 +84,7 @@ def _main(
     target(*args)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Ask the kernel for SIGKILL when the parent dies, and see whether it has already."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

@@ -187,7 +187,7 @@ def test_a_session_at_the_board_ends_with_its_input(tiny_run) -> None:
         ("arena random random --game tictactoe --games 1", "games must be >= 2"),
         ("arena random random --game tictactoe --opening-plies=-1", "--opening-plies"),
         ("arena random random --game tictactoe --seed=-1", "--seed"),
-        ("arena random random --game tictactoe --search.c_init 2", "only train and selfplay"),
+        ("arena random random --game tictactoe --search.c_init 2", "only train, selfplay and"),
         ("evaluate random --game tictactoe --positions nosuch.jsonl", "nosuch.jsonl"),
         ("evaluate random --game tictactoe --positions x --simulations=-1", "--simulations"),
         ("play mcts:10 --game connect4 --position 11111111", "'1' is not a legal move"),

@@ -15,8 +15,8 @@ from running import ROOT, here, options, ringzero, start, wait_for
 from engine.errors import ConfigError, ProfileError
 from engine.onlooker import Onlooker
 from trainer import profile, stacks
-from trainer.cli import split_overrides
 from trainer.flames import flame_graph, speedscope
+from trainer.overrides import split_overrides
 from trainer.profile import cost_line, profile_command, summary, summary_table
 from trainer.stacks import PHASES, Frame, Stream, phase_of, phases, read_raw
 

@@ -24,6 +24,7 @@ import safetensors
 import safetensors.torch
 
 from engine.errors import StoreError
+from trainer.best import read_best
 from trainer.files import sync_directory, write_synced
 from trainer.learner import Learner
 from trainer.network import load_model, save_model
@@ -41,7 +42,8 @@ class CheckpointStore:
     Parameters
     ----------
     folder
-        ``checkpoints`` of the run folder; made when something is saved.
+        ``checkpoints`` of the run folder; made when something is saved. The checkpoint that the
+        run folder's best.json names is never dropped.
     keep
         The newest checkpoints that stay, >= 1.
     keep_every
@@ -214,7 +216,10 @@ class CheckpointStore:
         return removed
 
     def _prune(self) -> None:
+        best = read_best(self.folder.parent)
         for step in self.steps()[: -self._keep]:
+            if best is not None and step == best.step:
+                continue
             try:
                 generation = json.loads((self.path(step) / META).read_bytes())["info"]["generation"]
             except (OSError, ValueError, KeyError):

@@ -7,7 +7,6 @@ that cannot be used; 130 and 143 stopped by SIGINT and SIGTERM.
 import json
 import math
 import os
-import re
 import signal
 import sys
 import time
@@ -21,6 +20,7 @@ from cyclopts.validators import Number
 
 from engine.errors import ConfigError, EngineError, StoreError
 from trainer.compute import Compute
+from trainer.overrides import split_overrides, typed
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,7 @@ app = cyclopts.App(
 )
 bench = cyclopts.App(name="bench", help="Measure the engine's parts on this machine.")
 app.command(bench)
+app.command("trainer.cli_ablate:ablate")
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
@@ -66,12 +67,13 @@ def main(argv: list[str] | None = None) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         args, overrides = split_overrides(args)
-        if overrides and args[:1] not in (["train"], ["selfplay"]):
+        if overrides and args[:1] not in (["train"], ["selfplay"], ["ablate"]):
             raise ConfigError(
-                f"--{next(iter(overrides))}: only train and selfplay take --section.key options"
+                f"--{next(iter(overrides))}: only train, selfplay and ablate take --section.key "
+                "options"
             )
-        _overrides.clear()
-        _overrides.update(overrides)
+        typed.clear()
+        typed.update(overrides)
         sys.exit(app(args, exit_on_error=False, print_error=False, result_action="return_value"))
     except cyclopts.CycloptsError as error:
         _fail(str(error), USAGE, hint=_help_hint(args))
@@ -89,30 +91,6 @@ def main(argv: list[str] | None = None) -> None:
         _fail(f"{error.filename or 'input/output'}: {error.strerror}", 1)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
-
-
-_overrides: dict[str, Any] = {}
-
-
-def split_overrides(args: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Take ``--section.key value`` and ``--section.key=value`` out of `args`."""
-    rest: list[str] = []
-    overrides: dict[str, str] = {}
-    waiting = iter(args)
-    for arg in waiting:
-        if arg == "--":  # what follows belongs to another command
-            return [*rest, arg, *waiting], overrides
-        found = re.fullmatch(r"--([\w-]+(?:\.[\w-]+)+)(?:=(.*))?", arg, re.DOTALL)
-        if found is None:
-            rest.append(arg)
-            continue
-        key, value = found[1].replace("-", "_"), found[2]
-        if value is None:
-            value = next(waiting, None)
-        if value is None:
-            raise ConfigError(f"--{key} needs a value, for example --{key} 1")
-        overrides[key] = value
-    return rest, overrides
 
 
 def _fail(message: str, code: int, hint: str = "") -> None:
@@ -203,7 +181,7 @@ def train(
     from trainer.logs import log_to_file, log_to_stderr
     from trainer.runs import RunFolder
 
-    overrides = dict(_overrides)
+    overrides: dict[str, Any] = dict(typed)
     if max_time is not None:
         overrides["budget.max_time"] = max_time
     if seed is not None:
@@ -268,7 +246,7 @@ def selfplay(
     """
     from trainer.selfplay import play_games
 
-    overrides = dict(_overrides)
+    overrides: dict[str, Any] = dict(typed)
     if memory is not None:
         overrides["selfplay.memory_mb"] = _memory_mb(memory)
     report = play_games(
@@ -318,7 +296,7 @@ def arena(
     Parameters
     ----------
     player, opponent
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     games
         How many, rounded up to pairs.
     simulations
@@ -380,7 +358,7 @@ def evaluate(
     Parameters
     ----------
     player
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     positions
         JSON lines: moves, scores of every action, value, best.
     simulations
@@ -432,7 +410,7 @@ def play(
     Parameters
     ----------
     player
-        A run, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
     simulations
         Of its move; more is stronger.
     side

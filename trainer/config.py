@@ -301,6 +301,9 @@ class SelfplayConfig:
     or surprise (the search's policy against the network's)."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
+    gating: bool = False
+    """Weights play only once they are labelled best (AlphaGo Zero, 2017; AlphaZero lets every
+    generation play). Needs evaluation.best_every_minutes > 0."""
     evaluator: str = "network"
     """network, uniform or rollout (no network, for trying things)."""
     device: str = "auto"
@@ -363,6 +366,24 @@ class EvaluationConfig:
     the network's mistakes with and without a search; off: do not. See docs/learning.md."""
     truth_positions: int = 300
     """Most positions that it is asked about, >= 1; some seconds' work."""
+    best_every_minutes: float = 0.0
+    """Minutes between two sequential tests of the newest checkpoint against the one labelled
+    best, >= 0; 0: nothing is labelled. `RUN:best` then names that player."""
+    best_elo0: float = 0.0
+    """The label stays with a challenger that is stronger by no more than this Elo (van den Bergh,
+    "A practical introduction to the GSPRT", 2020)."""
+    best_elo1: float = 50.0
+    """The label moves to one that is stronger by this Elo, > best_elo0; the closer the two, the
+    longer a test: 100 to 300 games at 50."""
+    best_alpha: float = 0.05
+    """Chance that the label moves to one that is stronger by best_elo0 only, in (0, 0.5)."""
+    best_beta: float = 0.05
+    """Chance that it stays although the challenger is stronger by best_elo1, in (0, 0.5)."""
+    best_games: int = 400
+    """Most games of a test, >= 2; the label stays where so many decide nothing."""
+    best_share: float = 0.1
+    """A test begins only while all tests together have taken less than this share of the run's
+    time, in (0, 1]."""
 
     def __post_init__(self) -> None:
         _check(
@@ -377,6 +398,12 @@ class EvaluationConfig:
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
             truth=("auto or off", self.truth in ("auto", "off")),
             truth_positions=("an integer >= 1", self.truth_positions >= 1),
+            best_every_minutes=(">= 0", self.best_every_minutes >= 0),
+            best_elo1=("> best_elo0", self.best_elo1 > self.best_elo0),
+            best_alpha=("in (0, 0.5)", 0 < self.best_alpha < 0.5),
+            best_beta=("in (0, 0.5)", 0 < self.best_beta < 0.5),
+            best_games=("an integer >= 2", self.best_games >= 2),
+            best_share=("in (0, 1]", 0 < self.best_share <= 1),
         )
 
 
@@ -448,6 +475,11 @@ class RunConfig:
             raise ConfigError(
                 "learner.learning_rate_schedule must be cosine or step for a run without end, got "
                 "one_cycle, which is laid over budget.max_time"
+            )
+        if self.selfplay.gating and not self.evaluation.best_every_minutes:
+            raise ConfigError(
+                "selfplay.gating needs evaluation.best_every_minutes > 0: without tests no new "
+                "weights would ever play"
             )
 
 

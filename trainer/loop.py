@@ -1,4 +1,4 @@
-"""The training loop, top to bottom: self-play, learn, publish, measure, again.
+"""The training loop, top to bottom: self-play, learn, publish, measure, label, again.
 
 One process owns the loop, the store and the learner; the pool's processes make the games. On a
 CPU the learner and self-play take turns, since both want every core.
@@ -30,6 +30,7 @@ from trainer.config import RunConfig, to_toml
 from trainer.display import Display
 from trainer.evaluate import grade, read_positions
 from trainer.growth import borrow_games, start_from
+from trainer.labelling import Labelling
 from trainer.learner import Learner
 from trainer.metrics import Metrics
 from trainer.network import Network
@@ -147,6 +148,9 @@ class Trainer:
         self._next_measure = math.inf
         self._pool: Pool | None = None
         try:
+            self.labelling = Labelling(
+                folder, self.game, config, self.checkpoints, self.store, serial=serial
+            )
             self._resume()
         except BaseException:
             self.store.close()
@@ -191,6 +195,7 @@ class Trainer:
             self._save_checkpoint()
         every = self.config.evaluation.every_minutes * 60
         self._next_measure = self.elapsed_s + every if every else math.inf
+        self.labelling.begin(self.generation, self.elapsed_s)
 
     def _begin(self, borrowed: int) -> None:
         """A new run: take over another's weights, and owe `borrowed` rows of another's games."""
@@ -234,6 +239,10 @@ class Trainer:
                 if self.elapsed_s >= self._next_measure and not self._ends_soon:
                     with pool.paused():
                         self._measure(metrics)
+                # Step 5. Label: is it stronger than the best so far?
+                if self.labelling.due(self.elapsed_s) and not self._over():
+                    with pool.paused():
+                        self._label(pool, metrics)
             if not self._signal and self.learner.step:
                 with pool.paused():
                     self._measure(metrics, final=True)
@@ -290,8 +299,8 @@ class Trainer:
         kind = selfplay.evaluator
         evaluators = []
         if kind == "network":
-            latest = self.checkpoints.latest() or 0
-            path = str(self.checkpoints.model_path(latest).absolute())
+            step, generation = self.labelling.playing(self.generation)
+            path = str(self.checkpoints.model_path(step).absolute())
             evaluators.append(selfplay.compute.evaluator(path))
         pool = Pool(
             self.game,
@@ -317,7 +326,7 @@ class Trainer:
             say=self.display.message,
         )
         if evaluators:
-            pool.load(0, evaluators[0].path, self.generation)
+            pool.load(0, evaluators[0].path, generation)
         self._offer_starts(pool)
         return pool
 
@@ -485,7 +494,7 @@ class Trainer:
         if self.checkpoints.latest() == self.learner.step:
             return
         path = self._save_checkpoint()
-        if self.config.selfplay.evaluator == "network":
+        if self.config.selfplay.evaluator == "network" and not self.labelling.gates:
             pool.load(0, path / "model.safetensors", self.generation)
         self._offer_starts(pool)
 
@@ -610,6 +619,28 @@ class Trainer:
         metrics.write(self.learner.step, scalars)
         self.store.add_metrics(scalars, generation=self.generation, step=self.learner.step)
         return True
+
+    # -- Step 5 ---------------------------------------------------------------------------
+
+    def _label(self, pool: Pool, metrics: Metrics) -> None:
+        """Let the newest weights challenge the best ones."""
+        most = self.config.evaluation.best_games
+
+        def on_pair(games: int, _: object) -> bool:
+            self._show("testing against the best", games / most)
+            return bool(self._signal) or self._out_of_time
+
+        found = self.labelling.test(self.generation, self.elapsed_s, on_pair)
+        best = self.labelling.best
+        if found is None or best is None:
+            return
+        metrics.write(self.learner.step, {"best/llr": found.standing.llr, "best/step": best.step})
+        self.display.message(
+            f"generation {self.generation} against the best: {found.standing.verdict} "
+            f"after {found.games} games"
+        )
+        if best.step == self.learner.step and self.labelling.gates:
+            pool.load(0, self.checkpoints.model_path(best.step), best.generation)
 
     # -- what a person sees ---------------------------------------------------------------
 

@@ -5,6 +5,7 @@
     runs/NAME/
         config.toml        the resolved configuration
         run.db             games, generations, metrics, matches (SQLite)
+        best.json          which checkpoint is labelled best; see `trainer.best`
         checkpoints/STEP/  model and training state (safetensors, JSON)
         tensorboard/  logs/  profiles/
         run.lock           held while a process trains here

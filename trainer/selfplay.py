@@ -44,7 +44,7 @@ def play_games(
         from trainer.network import load_model  # imports torch
 
         kind = "network"
-        path = find_model(Path(model))
+        path = find_model(model)
         own = rules.from_spec(load_model(path)[1].game)
         if rules.spec(own) != rules.spec(game):
             raise ConfigError(f"{model} plays {own!r}, not {game!r}; choose another model")

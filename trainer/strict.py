@@ -21,7 +21,7 @@ import tomli_w
 
 from engine.errors import ConfigError
 
-__all__ = ["nested", "read_toml", "to_toml", "update"]
+__all__ = ["flattened", "nested", "read_toml", "to_toml", "update"]
 
 T = TypeVar("T")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -51,6 +51,19 @@ def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
                 raise ConfigError(f"command line: {dotted} and its section are both given")
         table[last] = value
     return result
+
+
+def flattened(tables: Mapping[str, Any], path: str = "") -> dict[str, str]:
+    """``{"a": {"b": True}}`` as ``{"a.b": "true"}``: the texts that a person would type."""
+    flat: dict[str, str] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            flat.update(flattened(value, f"{path}{key}."))
+        elif isinstance(value, list):
+            flat[f"{path}{key}"] = ",".join(map(str, value))
+        else:
+            flat[f"{path}{key}"] = str(value).lower() if isinstance(value, bool) else str(value)
+    return flat
 
 
 def update(config: T, layer: Mapping[str, Any], source: str, *, parse: bool = False) -> T:

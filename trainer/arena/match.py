@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -59,6 +59,8 @@ def play_match(
     num_games: int,
     *,
     opening_plies: int = 4,
+    book: Sequence[Sequence[int]] | None = None,
+    at_once: int = 256,
     seed: int = 0,
     log_dir: str | None = None,
     serial: bool = False,
@@ -69,6 +71,10 @@ def play_match(
 
     Parameters
     ----------
+    book
+        The openings, pair by pair; by default random ones of `opening_plies`.
+    at_once
+        Most games of a worker in progress.
     until
         The time.monotonic() at which the match ends. Only pairs that are over by then count; if
         none is, there is no result.
@@ -78,7 +84,8 @@ def play_match(
     """
     start = time.monotonic()
     num_games += num_games % 2
-    book = openings(game, num_games // 2, opening_plies, seed)
+    if book is None:
+        book = openings(game, num_games // 2, opening_plies, seed)
     evaluators: list[EvaluatorSpec] = []
     players: list[PlayerSpec] = []
     for side in (player, opponent):
@@ -89,7 +96,7 @@ def play_match(
     workers = 1 if evaluators else cpu_count()
     config = PoolConfig(
         workers=workers,
-        games_per_worker=max(1, min(256, -(-num_games // workers))),
+        games_per_worker=max(1, min(at_once, -(-num_games // workers))),
         streams=max(1, cpu_count() // 2) if len(evaluators) > 1 else 0,
         batch=BatchPolicy(max_batch=128, queue_delay_us=0),
         log_dir=log_dir,

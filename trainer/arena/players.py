@@ -10,6 +10,7 @@ from engine.config import SearchConfig
 from engine.errors import ConfigError, StoreError
 from engine.player import PlayerSpec
 from games.base import Game
+from trainer.best import read_best
 from trainer.compute import Compute
 
 __all__ = ["Contestant", "contestant", "find_model", "game_of", "match_search"]
@@ -77,8 +78,8 @@ def contestant(
     Parameters
     ----------
     text
-        ``random``; ``mcts:N``, random-rollout tree search with N simulations; or the path of a
-        run, a checkpoint or a model file.
+        ``random``; ``mcts:N``, random-rollout tree search with N simulations; or a network, see
+        `find_model`.
     num_simulations
         Of a network player's move.
     base
@@ -93,7 +94,7 @@ def contestant(
     ConfigError
         If there is no such player.
     StoreError
-        If the path holds no readable model.
+        If there is no such model.
     """
     if text == "random":
         return Contestant(text, "random", match_search(1))
@@ -105,23 +106,29 @@ def contestant(
         # simulations, 2.5 stood +36 [+2, +69] Elo above 1.41, and 4.0 +20 [-14, +53].
         search = SearchConfig(c_init=2.5, fpu_reduction=0.0, root_fpu_reduction=0.0)
         return Contestant(text, "rollout", match_search(int(found[1]), search))
-    if not Path(text).exists():
+    if not _split(text)[0].exists():
         raise ConfigError(
             f"no player {text!r}: expected random, mcts:N (for example mcts:1000), or the path of "
-            "a run, a checkpoint or a model.safetensors"
+            "a run, a checkpoint or a model.safetensors; RUN:best and RUN:STEP name a run's "
+            "checkpoint"
         )
     search = match_search(num_simulations, base or SearchConfig(solver=True))
-    return Contestant(text, "network", search, find_model(Path(text)), symmetric, compute)
+    return Contestant(text, "network", search, find_model(text), symmetric, compute)
 
 
-def find_model(path: Path) -> Path:
-    """The model file that a run, checkpoint or model path leads to.
+def find_model(text: Path | str) -> Path:
+    """The model file that `text` names: the path of a run, which stands for its newest checkpoint,
+    of a checkpoint or of a model file; ``RUN:best``, the checkpoint with the label; or
+    ``RUN:1200``, that of a step.
 
     Raises
     ------
     StoreError
         If there is none, naming what was looked for.
     """
+    path, label = _split(str(text))
+    if label:
+        return _labelled(path, label)
     if path.is_file():
         return path
     if (path / "model.safetensors").is_file():
@@ -133,6 +140,36 @@ def find_model(path: Path) -> Path:
             f"{path} holds no model: expected model.safetensors, or checkpoints/ of a run"
         )
     return folder / steps[-1] / "model.safetensors"
+
+
+def _split(text: str) -> tuple[Path, str]:
+    """The path and the label of ``PATH:LABEL``; a path that is there as it stands has none."""
+    path, colon, label = text.rpartition(":")
+    if colon and not Path(text).exists() and re.fullmatch(r"best|\d+", label):
+        return Path(path), label
+    return Path(text), ""
+
+
+def _labelled(run: Path, label: str) -> Path:
+    """The model file of a run's checkpoint: the best, or that of a step."""
+    if label == "best":
+        best = read_best(run)
+        if best is None:
+            raise StoreError(
+                f"{run} has no best checkpoint: evaluation.best_every_minutes > 0 makes "
+                f"{run}/best.json; {run} alone names the newest one"
+            )
+        step = best.step
+    else:
+        step = int(label)
+    found = run / "checkpoints" / f"{step:08d}" / "model.safetensors"
+    if not found.is_file():
+        there = sorted(p.name for p in (run / "checkpoints").glob("[0-9]*"))
+        raise StoreError(
+            f"{run}:{label} names no checkpoint: {found} is not there; "
+            f"steps are {', '.join(str(int(name)) for name in there) or 'none'}"
+        )
+    return found
 
 
 def game_of(*contestants: Contestant, game: str | None = None) -> Game:

@@ -1,0 +1,277 @@
+"""Ablations: how switches are written, what figures mean, and one that is killed and goes on."""
+
+import json
+import math
+import random
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from running import TINY, here, is_alive, log_lines, offspring, start, wait_for
+
+from engine.errors import ConfigError
+from trainer.ablation import Ablation
+from trainer.ablation_figures import (
+    TimeRatio,
+    _rising,
+    markdown,
+    mean_ratio,
+    pooled,
+    time_ratio,
+)
+from trainer.arena.ratings import Z95
+from trainer.config import RunConfig, resolve
+from trainer.switch import read_switches
+
+# -- switches ---------------------------------------------------------------------------------
+
+
+def test_commas_separate_switches_and_a_plus_joins_values() -> None:
+    one, two = read_switches("search.solver=false, search.c_init=2+learner.value_mix=0")
+    assert (one.name, dict(one.values)) == ("search.solver=false", {"search.solver": "false"})
+    assert dict(two.values) == {"search.c_init": "2", "learner.value_mix": "0"}
+    assert two.slug == "search.c_init=2+learner.value_mix=0"
+
+
+def test_a_group_is_a_file_of_values(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('[search]\nsolver = true\n[evaluation]\nbaselines = ["random", "mcts:9"]\n')
+    (group,) = read_switches(str(path))
+    assert group.name == "mine"
+    config = resolve("tictactoe", [], group.values)
+    assert config.search.solver and config.evaluation.baselines == ("random", "mcts:9")
+
+
+def test_plain_switches_everything_off() -> None:
+    (plain,) = read_switches("plain")
+    config = resolve("connect4", [], plain.values)
+    assert not config.search.solver and config.search.fast_simulations == 0
+    assert config.learner.value_mix == 0 and config.selfplay.opening_plies == 0
+    assert config.network.channels == resolve("connect4").network.channels
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "needs different switches"),
+        ("a.b=1,a.b=1", "needs different switches"),
+        ("solver=false", "must look like section.key=value"),
+        ("a.b=1+c", "must look like section.key=value"),
+        ("nosuch", "a group: plain"),
+        ("nosuch.toml", r"nosuch\.toml: cannot be read"),
+    ],
+)
+def test_other_texts_are_no_switches(text, says) -> None:
+    with pytest.raises(ConfigError, match=says):
+        read_switches(text)
+
+
+@pytest.mark.parametrize(
+    ("switch", "settings", "says"),
+    [
+        ("search.solver=true", {}, "switch search.solver=true changes nothing"),
+        ("search.slover=true", {}, "did you mean search.solver"),
+        ("game.name=hex", {}, "must leave seed, game and budget"),
+        ("budget.max_games=5", {}, "must leave seed, game and budget"),
+        ("search.c_init=2", {"seeds": (1, 1)}, "seeds must be different integers >= 0"),
+        ("search.c_init=2", {"games": 1}, "games must be >= 2, got 1"),
+        ("search.c_init=2", {"budget": "0"}, "budget must be longer than 0"),
+        ("search.c_init=2", {"positions": "no.jsonl"}, r"no\.jsonl cannot be read"),
+    ],
+)
+def test_an_ablation_without_sense_is_refused(switch, settings, says, tmp_path) -> None:
+    settings = {"budget": "9s", "runs": tmp_path, **settings}
+    with pytest.raises(ConfigError, match=says):
+        Ablation("tictactoe", read_switches(switch), **settings)
+    assert not list(tmp_path.iterdir())
+
+
+def test_arms_change_their_order_from_seed_to_seed(tmp_path) -> None:
+    work = Ablation(
+        "tictactoe", read_switches("search.c_init=2,search.solver=false"), "1m", (3, 4, 5),
+        runs=tmp_path,
+    )  # fmt: skip
+    trained = [part.key for part in work.parts() if part.key.startswith("train")]
+    names = [key.removeprefix("train ").split(",")[0] for key in trained]
+    there = ["base", "search.c_init=2", "search.solver=false"]
+    assert names == [*there, *there[::-1], *there]
+    # The same options with and without, but for the switch.
+    base, other = (work.command(arm, 3) for arm in (None, work.switches[0]))
+    assert base[:2] == ["train", "tictactoe"] and base[-2:] == ["--max-time", "1m"]
+    assert set(other) - set(base) == {str(work.run_folder(work.switches[0], 3)),
+                                      "--search.c_init=2"}  # fmt: skip
+
+
+# -- figures ----------------------------------------------------------------------------------
+
+
+def estimate(elo: float, sd: float) -> tuple[float, float, float]:
+    return elo, elo - Z95 * sd, elo + Z95 * sd
+
+
+def test_one_seed_is_its_own_pool() -> None:
+    assert pooled([estimate(30, 10)]) == pytest.approx(estimate(30, 10))
+
+
+def test_seeds_that_agree_narrow_the_interval() -> None:
+    # Weighted by 1 / variance: (20 / 100 + 26 / 400) / (1 / 100 + 1 / 400) = 21.2.
+    found = pooled([estimate(20, 10), estimate(26, 20)])
+    assert found == pytest.approx(estimate(21.2, math.sqrt(80)))
+
+
+def test_seeds_that_disagree_widen_it() -> None:
+    # Equal variances v = 100: between = ((100**2 / 2) / v - 1) * v = s**2 - v, the sample's s**2.
+    found = pooled([estimate(-50, 10), estimate(50, 10)])
+    assert found == pytest.approx(estimate(0, math.sqrt(5000 / 2)))
+
+
+def test_pooled_interval_covers_the_mean_of_all_seeds() -> None:
+    rng, covered = random.Random(3), 0
+    for _ in range(1000):
+        seeds = [rng.gauss(40, 25) for _ in range(8)]
+        found = pooled([estimate(rng.gauss(seed, 15), 15) for seed in seeds])
+        covered += found.lo <= 40 <= found.hi
+    assert 0.9 <= covered / 1000 <= 0.97
+
+
+def test_time_ratio_is_read_between_measurements() -> None:
+    slow = [(5.0, 0.0), (10.0, 100.0), (20.0, 200.0)]
+    fast = [(5.0, 100.0), (10.0, 300.0), (20.0, 400.0)]
+    # Both reach 200: one after 20 minutes, the other after 7.5.
+    assert time_ratio(slow, fast) == TimeRatio(pytest.approx(20 / 7.5), "")
+    assert time_ratio(fast, slow) == TimeRatio(pytest.approx(7.5 / 20), "")
+    assert time_ratio(slow, slow) == TimeRatio(1.0, "")
+
+
+def test_what_was_reached_before_the_first_measurement_bounds_the_ratio() -> None:
+    slow, fast = [(5.0, 0.0), (20.0, 100.0)], [(5.0, 300.0), (20.0, 310.0)]
+    assert str(time_ratio(slow, fast)) == ">4.00"
+    assert str(time_ratio(fast, slow)) == "<0.25"
+    perfect = [(5.0, 1.0), (10.0, 1.0)]
+    assert time_ratio(perfect, perfect) is None and time_ratio(slow, fast[:1]) is None
+
+
+def test_rising_curve_is_the_closest_one() -> None:
+    curve = [(1.0, 3.0), (2.0, 1.0), (3.0, 2.0), (4.0, 5.0), (5.0, 4.0)]
+    assert [value for _, value in _rising(curve)] == [2.0, 2.0, 2.0, 4.5, 4.5]
+    rng = random.Random(1)
+    values = [rng.random() for _ in range(12)]
+    found = [v for _, v in _rising(list(enumerate(values)))]
+    # The min-max formula of isotonic regression.
+    slow = [
+        max(
+            min(math.fsum(values[a : b + 1]) / (b + 1 - a) for b in range(i, 12))
+            for a in range(i + 1)
+        )
+        for i in range(12)
+    ]
+    assert found == pytest.approx(slow)
+
+
+def test_ratios_of_seeds_have_a_geometric_mean_and_keep_their_bounds() -> None:
+    assert mean_ratio([TimeRatio(2.0, ""), TimeRatio(0.5, "")]) == TimeRatio(1.0, "")
+    assert mean_ratio([TimeRatio(2.0, ">"), TimeRatio(8.0, "")]).bound == ">"
+    assert mean_ratio([TimeRatio(2.0, ">"), TimeRatio(8.0, "<")]).bound == "~"
+
+
+# -- end to end -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> list[str]:
+    """A tiny ablation of tic-tac-toe in seconds: a generation each, nothing left to the clock."""
+    options = {**TINY, "budget.max_generations": 1, "evaluation.opening_plies": 3}
+    positions = tmp_path / "positions.jsonl"
+    scores = [0] * 9
+    positions.write_text(
+        json.dumps({"moves": "", "scores": scores, "value": 0, "best": list(range(9))}) + "\n"
+    )
+    return [
+        "ablate", "tictactoe", "--switch", "search.solver=false", "--budget", "60s", "--seeds",
+        "1", "--games", "20", "--positions", str(positions), "--serial",
+        "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out"),
+        *(f"--{name}={value}" for name, value in options.items()),
+    ]  # fmt: skip
+
+
+def state(runs: Path) -> dict[str, Any]:
+    path = runs / "ablation.json"
+    found: dict[str, Any] = json.loads(path.read_text())["done"] if path.exists() else {}
+    return found
+
+
+@pytest.mark.slow
+def test_an_ablation_that_is_killed_goes_on_and_keeps_what_was_done(
+    typed, tmp_path, capfd
+) -> None:
+    runs = tmp_path / "runs"
+    with start(*typed) as process:
+        second = runs / "search.solver=false-seed1" / "run.db"
+        wait_for(lambda: "train base, seed 1" in state(runs) and second.exists(), 90, "two runs")
+        children = offspring(process.pid)
+        process.kill()
+        process.communicate()
+    wait_for(lambda: not any(map(is_alive, children)), 10, "the children's end")
+    first = state(runs)["train base, seed 1"]
+    model = next((runs / "base-seed1" / "checkpoints").glob("*/meta.json"))
+    written = model.stat().st_mtime_ns
+    assert here(*typed, "--json") == 0
+    report = json.loads(capfd.readouterr().out)
+    assert state(runs)["train base, seed 1"] == first and model.stat().st_mtime_ns == written
+    assert report["done"].keys() == {
+        "train base, seed 1", "train search.solver=false, seed 1",
+        "match search.solver=false, seed 1, 20 games of 4",
+        f"grade base, seed 1, {tmp_path}/positions.jsonl at 4",
+        f"grade search.solver=false, seed 1, {tmp_path}/positions.jsonl at 4",
+    }  # fmt: skip
+    (found,) = report["switches"]
+    assert found["lo"] < found["elo"] < found["hi"] and len(found["seeds"]) == 1
+    assert found["mistakes"] == {"with": 0, "without": 0, "by_seed": {"with": [0], "without": [0]}}
+    # What a kill during the match leaves: the trainings alone. The same table comes of it.
+    whole = json.loads((runs / "ablation.json").read_text())
+    whole["done"] = {k: v for k, v in whole["done"].items() if k.startswith("train")}
+    (runs / "ablation.json").write_text(json.dumps(whole))
+    shutil.rmtree(tmp_path / "out")
+    assert here(*typed, "--json") == 0
+    assert json.loads(capfd.readouterr().out)["switches"] == report["switches"]
+    # All done: there is only the table to show, and the record to write.
+    assert here(*typed, "--quiet") == 0
+    out, err = capfd.readouterr()
+    assert "search.solver=false" in out and err == ""
+    data, text = sorted((tmp_path / "out").iterdir())
+    record = json.loads(data.read_text())
+    assert record["switches"] == report["switches"] and record["machine"]["cores"] >= 1
+    assert len(record["commands"]) == 2 and text.read_text() == markdown(record)
+    # Another ablation does not go on in its folder.
+    assert here(*typed, "--search.c_init=3") == 2
+    assert "holds an ablation with other settings" in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_ablation_stops_when_asked_and_says_how_to_go_on(typed, tmp_path) -> None:
+    endless = [arg for arg in typed if "max_generations" not in arg]
+    with start(*endless) as process:
+        base = tmp_path / "runs" / "base-seed1"
+        wait_for(lambda: log_lines(base), 90, "a generation")
+        children = offspring(process.pid)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGINT and out == ""
+    assert "typed again, it goes on" in err and "Traceback" not in err
+    wait_for(lambda: not any(map(is_alive, children)), 5, "the children's end")
+    assert state(tmp_path / "runs") == {}
+    assert isinstance(resolve(str(base / "config.toml")), RunConfig)
+    assert len(list((base / "checkpoints").iterdir())) > 1
+
+
+def test_a_run_that_fails_is_named_with_its_last_words(tmp_path, capfd) -> None:
+    runs = tmp_path / "runs"
+    (runs / "base-seed1").mkdir(parents=True)
+    (runs / "base-seed1" / "thesis.txt").write_text("do not touch")
+    typed = ("ablate", "tictactoe", "--switch", "search.c_init=2", "--budget", "9s", "--quiet",
+             "--seeds", "1", "--runs", runs, "--out", tmp_path / "out")  # fmt: skip
+    assert here(*typed) == 1
+    err = capfd.readouterr().err
+    assert "failed with exit code 3" in err and "is not empty and holds no run" in err
