@@ -83,6 +83,7 @@ cdef class Worker:
     cdef int next_journal
     cdef list openings                     # list of action lists; game n uses n // 2 of them
     cdef int plies_per_game                # searched plies; 0: to the end
+    cdef bint begin_anew                   # a dead predecessor's games, not go on with them
     cdef Canonical canonical
     cdef Cache cache
     cdef InFlight in_flight

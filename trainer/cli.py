@@ -157,6 +157,7 @@ def train(
     run: Path | None = None,
     max_time: str | None = None,
     seed: int | None = None,
+    deterministic: Annotated[bool, Parameter(negative=())] = False,
     memory: Memory | None = None,
     config: tuple[Path, ...] = (),
     resume: bool = True,
@@ -182,6 +183,9 @@ def train(
         Time to train, over all sessions: 90s, 20m, 1h30m.
     seed
         Keys every random draw.
+    deterministic
+        The same games and weights every time, to the bit; needs --budget.max_generations or
+        --budget.max_games, since time does not end it.
     config
         TOML files laid over the preset.
     resume
@@ -203,12 +207,19 @@ def train(
         overrides["budget.max_time"] = max_time
     if seed is not None:
         overrides["seed"] = str(seed)
+    if deterministic:
+        overrides["deterministic"] = "true"
     if memory is not None:
         overrides["selfplay.memory_mb"] = _memory_mb(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)
     if folder.exists and not resume:
         raise StoreError(f"{folder.path} holds a run; leave --no-resume out, or choose another")
     resolved = folder.open_config(preset, list(config), overrides)
+    if resolved.deterministic and max_time is not None:
+        raise ConfigError(
+            "--max-time does not end a deterministic run; give --budget.max_generations or "
+            "--budget.max_games instead"
+        )
     if print_config:
         print(to_toml(resolved), end="")
         return 0
@@ -225,7 +236,7 @@ def train(
     elif not quiet:
         from trainer.verdict import verdict
 
-        print(verdict(outcome, folder.path, preset))
+        print(verdict(outcome, folder.path, preset, by_time=not resolved.deterministic))
     return 128 + outcome.signal if outcome.signal else 0
 
 

@@ -89,12 +89,20 @@ class SampleWindow:
         allowed = max(self._min_rows, int(self._fraction * self.total_rows))
         return min(self._end, self._max_rows, allowed)
 
-    def fill(self, store: ReplayStore, *, validation: bool = False) -> int:
-        """Add the newest games of `store`; return the rows added. For an empty window."""
+    def fill(
+        self, store: ReplayStore, *, validation: bool = False, before: int | None = None
+    ) -> int:
+        """Add the newest games of `store`, those before game `before` if that is given; return
+        the rows added. For an empty window."""
         all_plies = self._train_on_fast
-        first = store.first_of_last_rows(self._max_rows, validation=validation, all_plies=all_plies)
-        added = self.add(store.games(first, validation=validation))
-        self.total_rows = store.num_rows(validation=validation, all_plies=all_plies)
+        first = store.first_of_last_rows(
+            self._max_rows, validation=validation, all_plies=all_plies, before=before
+        )
+        last = None if before is None else before - 1
+        added = self.add(store.games(first, last, validation=validation))
+        self.total_rows = store.num_rows(
+            validation=validation, all_plies=all_plies, before=before
+        )
         return added
 
     def add(self, records: Iterable[GameRecord]) -> int:

@@ -52,6 +52,9 @@ class EvaluatorSpec:
     insist: bool = False
     """Refuse weights that stray from fp32 in this precision, instead of taking another; on a
     CPU."""
+    fixed_shape: bool = False
+    """Run every batch in one shape, so that a position's answer, to the bit, depends on no other
+    position and on no place in the batch; torch on a CPU, in fp32, and nothing is measured."""
     compile: bool = False
     """CUDA only: let torch.compile fuse what lies between the convolutions."""
     symmetric: bool = False
@@ -122,7 +125,7 @@ class EvaluatorSpec:
         if self._device_type() != "cpu":
             # One batch travels while another computes.
             return self, streams or 2, None
-        if self.backend == "auto" and os.environ.get("RINGZERO_BACKEND"):
+        if self.fixed_shape or (self.backend == "auto" and os.environ.get("RINGZERO_BACKEND")):
             return self, streams or cpu_count(), None
         choice = choose(game, self, self._plan_loader()(self.path), streams=streams, say=say)
         spec = replace(
@@ -179,6 +182,7 @@ class EvaluatorSpec:
             streams=streams,
             threads=self.threads,
             insist=self.insist,
+            fixed_shape=self.fixed_shape,
         )
 
     def _device_type(self) -> str:
