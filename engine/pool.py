@@ -11,7 +11,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import connection, reduction
 from pathlib import Path
@@ -23,6 +23,7 @@ from engine.backends.spec import EvaluatorSpec
 from engine.batching import BatchPolicy
 from engine.config import SearchConfig
 from engine.errors import ConfigError, PoolError
+from engine.handout import Handout
 from engine.journal import Journal
 from engine.onlooker import publish, withdraw
 from engine.player import PlayerSpec
@@ -73,6 +74,9 @@ class PoolConfig:
     """Megabytes (1e6 bytes) of all workers' search trees together. Every tree gets the same share,
     and so does the spare arena that a worker's games share where subtrees are kept. A search that
     fills its arena ends early and is counted as a full stop. 0: what the simulations need."""
+    begin_anew: bool = False
+    """A dead worker's games are played again from their first ply: they come out as they would
+    have without its death, kept subtrees included."""
     serial: bool = False
     """Everything in this process, step by step: for debugging."""
     log_dir: str | None = None
@@ -206,14 +210,14 @@ class Pool:
         spec = segment_spec(game, self.players, models, self.config, shares)
         self.segment = Segment(spec)
         self.segment.next_game = first_game
-        self.segment.game_limit = NO_LIMIT if game_limit is None else game_limit
+        self.segment.game_limit = NO_LIMIT if game_limit is None else first_game
+        self._handout: Handout | None = None
+        if game_limit is not None:
+            self.hand_out(range(first_game, game_limit))
         self._journals = [
             Journal(self.segment, i) for i in range(spec.num_workers * spec.journals_per_worker)
         ]
         self._taken: set[int] = set()  # journals that the caller has and has not released
-        self._told: set[int] = set()  # numbers of the games the caller has had; if there is a limit
-        self._first_game = first_game
-        self._limited = game_limit is not None
         self._children: dict[int, Child] = {}
         self._crashes: dict[int, int] = {}
         self.num_restarts = 0
@@ -335,6 +339,7 @@ class Pool:
             "plies_per_game": self.plies_per_game,
             "memory_mb": self.config.memory_mb / self.config.workers,
             "canonical": self.config.canonical,
+            "begin_anew": self.config.begin_anew,
         }
 
     def streams(self, model: int) -> int:
@@ -417,6 +422,13 @@ class Pool:
 
     # -- games ----------------------------------------------------------------------------
 
+    def hand_out(self, numbers: Iterable[int]) -> None:
+        """Have the games with these numbers played, each to be `finished` once, and no others.
+
+        For a pool with a `game_limit`, whose games have all finished.
+        """
+        self._handout = Handout(self.segment, numbers)
+
     def finished(self, timeout_s: float = 0.0) -> list[Finished]:
         """Games that have finished since the last call, waiting up to `timeout_s` for one.
 
@@ -445,10 +457,14 @@ class Pool:
         found = []
         for index, journal in enumerate(self._journals):
             if journal.is_finished and index not in self._taken:
+                record = journal.record(self.seed)
+                if self._handout is not None and not self._handout.came_back(record.number):
+                    journal.free()  # handed out twice: taken for lost while it was being begun
+                    continue
                 self._taken.add(index)
-                found.append(Finished(journal.record(self.seed), index))
-                if self._limited:
-                    self._told.add(found[-1].record.number)
+                found.append(Finished(record, index))
+        if self._handout is not None:
+            self._handout.advance(all(journal.is_free for journal in self._journals))
         return found
 
     def release(self, finished: Sequence[Finished]) -> None:
@@ -468,31 +484,22 @@ class Pool:
         PoolError
             If no game finished for `timeout_s`, or there is no `game_limit`.
         """
-        if not self._limited:
+        if self._handout is None:
             raise PoolError("games() never ends without a game_limit; use finished()")
         last = time.monotonic()
-        missing = set(range(self._first_game, self.segment.game_limit)) - self._told
-        while missing and time.monotonic() < until:
+        while self._handout.missing and time.monotonic() < until:
             self.watch()
             finished = self.finished(0.2)
             if finished:
                 last = time.monotonic()
             elif time.monotonic() - last > timeout_s:
                 raise PoolError(
-                    f"no game finished for {timeout_s:.0f} s; {len(missing)} are missing"
+                    f"no game finished for {timeout_s:.0f} s; "
+                    f"{len(self._handout.missing)} are missing"
                 )
-            elif self._all_handed_out() and all(journal.is_free for journal in self._journals):
-                # A worker died between drawing a number and starting its game.
-                self.segment.next_game = min(missing)
-                self.segment.game_limit = min(missing) + 1
             for game in finished:
-                if game.record.number in missing:
-                    missing.remove(game.record.number)
-                    yield game.record
+                yield game.record
             self.release(finished)
-
-    def _all_handed_out(self) -> bool:
-        return self.segment.next_game >= self.segment.game_limit
 
     def _pump(self) -> None:
         """Serial mode: every worker's halves and every server in turn, once; nothing in a pause."""
@@ -520,6 +527,15 @@ class Pool:
         `PoolConfig.starts` must have room for them; they are for self-play, not for matches.
         """
         StartTable(self.segment).renew(starts, share)
+
+    def has_loaded(self, generation: int) -> bool:
+        """True once every inference process answers with the weights of `generation`."""
+        if self.config.serial:
+            for server in self._serial_servers:
+                server.step()
+        return self.ready and all(
+            self.segment.loaded(server) == generation for server in range(len(self._servers))
+        )
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:

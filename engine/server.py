@@ -121,9 +121,10 @@ class Server:
         if generation == self._generations[k]:
             return
         self.evaluators[k].load(path)
-        self._generations[k] = generation
         self.segment.set_about(self.index, self.evaluators[k].name)
-        self.segment.set_loaded(self.index, min(self._generations))
+        with self._lock:  # or a stream that was slow to tell would undo what a later one told
+            self._generations[k] = generation
+            self.segment.set_loaded(self.index, min(self._generations))
 
     def _batch(self, k: int) -> int:
         with self._lock:

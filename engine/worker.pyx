@@ -144,11 +144,14 @@ cdef class Worker:
         Megabytes of all search trees together, each tree's share equal; 0: the configs say.
     canonical
         Ask about the canonical image of a position: see symmetry.pxd.
+    begin_anew
+        Play a dead predecessor's games from their first ply, instead of going on from their last
+        one without their trees: they come out as they would have without its death.
     """
 
     def __init__(self, Segment segment not None, int index, Game game not None, players, int games,
                  uint64_t seed=0, openings=(), int plies_per_game=0, double spin_us=0,
-                 double memory_mb=0, bint canonical=True):
+                 double memory_mb=0, bint canonical=True, bint begin_anew=False):
         if len(players) not in (1, 2) or not all(isinstance(p, PlayerSpec) for p in players):
             raise ValueError(f"players must be one or two PlayerSpecs, got {players!r}")
         self.segment = segment
@@ -171,6 +174,7 @@ cdef class Worker:
         if segment.spec.num_starts and not self.is_match:
             self.starts = StartTable(segment)
         self.plies_per_game = plies_per_game
+        self.begin_anew = begin_anew
         per_worker = segment.spec.journals_per_worker
         self.journals = [Journal(segment, index * per_worker + i) for i in range(per_worker)]
         self.arena_bytes = _arena_bytes(memory_mb, players, games)
@@ -575,5 +579,7 @@ cdef class Worker:
         free_slots = iter(self.slots)
         for journal in self.journals:
             if load32(&journal.header.state) == JOURNAL_PLAYING:
+                if self.begin_anew:
+                    store32(&journal.header.num_plies, 0)
                 self._enter(next(free_slots), journal)
         return 0

@@ -83,7 +83,7 @@ def test_command_line_text_is_read_as_what_the_field_holds() -> None:
         ("[learner]\nbatch_sise = 3", "unknown key learner.batch_sise; did you mean learner.batch"),
         ("[search]\nbatch_size = 3", "unknown key search.batch_size; did you mean learner.batch"),
         ("[lerner]\nbatch_size = 3", "unknown key lerner; did you mean learner"),
-        ("zzz = 3", "unknown key zzz; known: seed, game"),
+        ("zzz = 3", "unknown key zzz; known: seed, deterministic, game"),
         ("[learner]\nbatch_size = 3.5", "learner.batch_size must be an integer, got 3.5"),
         ("[learner]\nbatch_size = true", "learner.batch_size must be an integer, got True"),
         ("[learner]\nlearning_rate = '3'", "learner.learning_rate must be a number, got '3'"),

@@ -5,7 +5,7 @@
     checkpoints/00001200/            the step, 8 digits
         model.safetensors            averaged weights, those that play
         training.safetensors         raw weights and the optimiser's moments
-        meta.json                    counters, and a digest of the other files
+        meta.json                    counters, a digest of the other files, and one of the weights
 
 A checkpoint is written under a name that starts with a dot, synced, and renamed: it is there as a
 whole or not at all.
@@ -27,9 +27,9 @@ from engine.errors import StoreError
 from trainer.best import read_best
 from trainer.files import sync_directory, write_synced
 from trainer.learner import Learner
-from trainer.network import load_model, save_model
+from trainer.network import Network, load_model, save_model
 
-__all__ = ["CheckpointStore"]
+__all__ = ["CheckpointStore", "weights_digest"]
 
 FORMAT = "ringzero-checkpoint"
 VERSION = 1
@@ -122,6 +122,7 @@ class CheckpointStore:
                 "learner": state,
                 "info": dict(info),
                 "saved_at": time.time(),
+                "weights": weights_digest(learner.average),
                 "sha256": {name: _digest(temporary / name) for name in (MODEL, TRAINING)},
             }
             write_synced(temporary / META, json.dumps(meta, indent=1).encode())
@@ -190,6 +191,13 @@ class CheckpointStore:
             raise self._damaged(step, str(error)) from error
         return meta
 
+    def weights(self, step: int) -> str:
+        """SHA-256 of the weights that play, as of `step`, in hexadecimal; see `weights_digest`."""
+        try:
+            return str(json.loads((self.path(step) / META).read_bytes()).get("weights", ""))
+        except (OSError, ValueError) as error:
+            raise self._damaged(step, str(error)) from error
+
     def newest_readable(self) -> tuple[int | None, dict[int, str]]:
         """Step of the newest checkpoint that is whole, None if none is, and what is wrong with
         each newer one. Nothing falls back by itself: the caller says so, or stops."""
@@ -236,6 +244,19 @@ class CheckpointStore:
             f"checkpoint {self.path(step)} is damaged ({why}); move it away, and the run goes on "
             "from the one before"
         )
+
+
+def weights_digest(network: Network) -> str:
+    """SHA-256 of a network's tensors alone, in hexadecimal.
+
+    That of their file also covers when and after how many seconds it was written.
+    """
+    digest = hashlib.sha256()
+    for name, tensor in sorted(network.state_dict().items()):
+        array = tensor.detach().cpu().contiguous().numpy()
+        digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -137,6 +137,7 @@ def train(
     max_time: str | None = None,
     seed: int | None = None,
     start_from: Annotated[str | None, Parameter(name="--from")] = None,
+    deterministic: Annotated[bool, Parameter(negative=())] = False,
     memory: Memory | None = None,
     config: tuple[Path, ...] = (),
     resume: bool = True,
@@ -164,6 +165,9 @@ def train(
         Keys every random draw.
     start_from
         A run, checkpoint or model whose weights a new run begins with.
+    deterministic
+        The same games and weights every time, to the bit; needs --budget.max_generations or
+        --budget.max_games, since time does not end it.
     config
         TOML files laid over the preset.
     resume
@@ -188,12 +192,19 @@ def train(
         overrides["seed"] = str(seed)
     if start_from is not None:
         overrides["learner.start_from"] = start_from
+    if deterministic:
+        overrides["deterministic"] = "true"
     if memory is not None:
         overrides["selfplay.memory_mb"] = _memory_mb(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)
     if folder.exists and not resume:
         raise StoreError(f"{folder.path} holds a run; leave --no-resume out, or choose another")
     resolved = folder.open_config(preset, list(config), overrides)
+    if resolved.deterministic and max_time is not None:
+        raise ConfigError(
+            "--max-time does not end a deterministic run; give --budget.max_generations or "
+            "--budget.max_games instead"
+        )
     if print_config:
         print(to_toml(resolved), end="")
         return 0
@@ -210,7 +221,7 @@ def train(
     elif not quiet:
         from trainer.verdict import verdict
 
-        print(verdict(outcome, folder.path, preset))
+        print(verdict(outcome, folder.path, preset, by_time=not resolved.deterministic))
     return 128 + outcome.signal if outcome.signal else 0
 
 

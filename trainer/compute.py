@@ -20,6 +20,7 @@ class Compute:
     device: str = "auto"
     backend: str = "auto"
     precision: str = "auto"
+    fixed_shape: bool = False
 
     def evaluator(self, path: str, *, symmetric: bool = False) -> "EvaluatorSpec":
         """The evaluator of the model file `path`.

@@ -15,6 +15,7 @@ from typing import Any
 from engine.config import SearchConfig
 from engine.errors import ConfigError
 from trainer.compute import BACKENDS, DEVICES, PRECISIONS, Compute
+from trainer.reproducible import settled
 from trainer.strict import nested, read_toml, to_toml, update
 
 __all__ = [
@@ -458,6 +459,9 @@ class RunConfig:
 
     seed: int = 0
     """Keys every random draw, >= 0."""
+    deterministic: bool = False
+    """The same seed gives the same games and weights, to the bit, on one machine and build, with
+    any number of workers and whatever is killed meanwhile; slower. `max_time` does not end it."""
     game: GameConfig = field(default_factory=GameConfig)
     network: NetworkConfig = field(default_factory=NetworkConfig)
     search: SearchConfig = field(default_factory=SearchConfig)
@@ -521,4 +525,5 @@ def resolve(
         config = update(config, {"game": {"name": preset}}, "command line")
     for path in map(Path, files):
         config = update(config, read_toml(path, str(path)), str(path))
-    return update(config, nested(overrides or {}), "command line", parse=True)
+    config = update(config, nested(overrides or {}), "command line", parse=True)
+    return settled(config) if config.deterministic else config

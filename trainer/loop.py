@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections import deque
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any
@@ -21,6 +22,7 @@ import games
 from engine.batching import BatchPolicy
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
+from engine.records import GameRecord
 from engine.tuning import load_between, verdict
 from trainer.arena.match import play_match
 from trainer.arena.openings import varied_starts
@@ -36,6 +38,7 @@ from trainer.metrics import Metrics
 from trainer.network import Network
 from trainer.progress import Losses, Progress, Strength, Truth
 from trainer.replay import ReplayStore, is_validation
+from trainer.reproducible import end_of_turn, reproducible_arithmetic, share_spent
 from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
@@ -71,6 +74,8 @@ class Outcome:
     truth: tuple[Truth, ...]
     model: str
     """Folder of the newest checkpoint."""
+    weights: str
+    """SHA-256 of its weights, see `trainer.checkpoint.weights_digest`."""
 
 
 class Trainer:
@@ -144,6 +149,9 @@ class Trainer:
         self._verdict = ""
         self._rollout_s = 0.0
         self._unlearned = 0  # rows that came since the learner's last turn
+        # Deterministic runs: the games before this one, and no others, are learned from.
+        self._turn_end = 0 if config.deterministic else None
+        self._compute = replace(config.selfplay.compute, fixed_shape=config.deterministic)
         self._next_display = self._next_save = 0.0
         self._next_measure = math.inf
         self._pool: Pool | None = None
@@ -168,6 +176,8 @@ class Trainer:
             info = self.checkpoints.load(latest, self.learner)
             self.generation = int(info["generation"])
             self._checkpoint_s = float(info["elapsed_s"])
+            if self._turn_end is not None:
+                self._turn_end = int(info["turn_end"])
             self._unlearned = self._stored_rows() - int(info["rows"])
         self._spent_before = float(self.store.get("elapsed_s", 0.0))
         self._num_games = self.store.num_games()
@@ -175,8 +185,8 @@ class Trainer:
         borrowed = borrow_games(others, self.game, self.window, self.held_out)
         if latest is None:
             self._begin(borrowed)
-        self.window.fill(self.store)
-        self.held_out.fill(self.store, validation=True)
+        self.window.fill(self.store, before=self._turn_end)
+        self.held_out.fill(self.store, validation=True, before=self._turn_end)
         if self.config.selfplay.start_share:
             recent = max(0, self.store.last_number() + 1 - RECENT_GAMES)
             self.starts.add(self.store.games(recent, validation=False))
@@ -189,7 +199,7 @@ class Trainer:
             if "truth" in row:
                 self._truth.append(Truth(**row["truth"]))
         self._reserve = Reserve(
-            self.config.budget.max_time_s, float(self.store.get("measurement_s", 0.0))
+            self._max_time_s, float(self.store.get("measurement_s", 0.0))
         )
         if latest is None:
             self._save_checkpoint()
@@ -207,7 +217,9 @@ class Trainer:
     def _stored_rows(self) -> int:
         """Rows in the store that are trained on."""
         every_ply = self.config.learner.train_on_fast
-        return self.store.num_rows(validation=False, all_plies=every_ply)
+        return self.store.num_rows(
+            validation=False, all_plies=every_ply, before=self._turn_end
+        )
 
     @property
     def elapsed_s(self) -> float:
@@ -221,7 +233,7 @@ class Trainer:
         if self._over() and self._is_measured():
             return self._outcome()  # typed again after its end: there is only the verdict to tell
         measured = False
-        with _signals(self), self._open_pool() as pool, Metrics(
+        with _signals(self), self._arithmetic(), self._open_pool() as pool, Metrics(
             self.folder.tensorboard, self.learner.step
         ) as metrics:
             self._pool = pool
@@ -229,9 +241,13 @@ class Trainer:
             self._wait_ready(pool)
             while not self._over():
                 # Step 1. Self-play: until there is enough to learn from.
-                self._self_play(pool)
+                if self._turn_end is None:
+                    self._self_play(pool)
+                elif not self._play_turn(pool, self._turn_end):
+                    break
                 # Step 2. Learn: the new rows govern the number of steps.
-                self._learn(pool, metrics)
+                if not self._learn(pool, metrics):
+                    break
                 # Step 3. Publish: the averaged weights play from now on.
                 if self.window.total_rows >= self.config.learner.min_rows:
                     self._publish(pool)
@@ -273,6 +289,7 @@ class Trainer:
             strength=tuple(self._strength),
             truth=tuple(self._truth),
             model=str(self.checkpoints.path(latest or 0)),
+            weights=self.checkpoints.weights(latest or 0),
         )
 
     def _over(self) -> bool:
@@ -280,19 +297,33 @@ class Trainer:
         return bool(
             self._signal
             or self._out_of_time
-            or (budget.max_games and self._num_games >= budget.max_games)
+            or (budget.max_games and self._games_taken_in >= budget.max_games)
             or (budget.max_generations and self.generation >= budget.max_generations)
         )
 
     @property
+    def _games_taken_in(self) -> int:
+        """Finished games; in a deterministic run those of finished turns."""
+        return self._num_games if self._turn_end is None else self._turn_end
+
+    @property
+    def _max_time_s(self) -> float:
+        """Time after which the run ends; it does not end a deterministic one."""
+        return math.inf if self.config.deterministic else self.config.budget.max_time_s
+
+    @property
     def _out_of_time(self) -> bool:
-        return self.elapsed_s >= self.config.budget.max_time_s - self._reserve.seconds
+        return self.elapsed_s >= self._max_time_s - self._reserve.seconds
 
     @property
     def _ends_soon(self) -> bool:
         """Whether the last measurement is due before one of now would be over."""
-        both_s = 2 * self._reserve.seconds
-        return self._over() or self.elapsed_s >= self.config.budget.max_time_s - both_s
+        return self._over() or self.elapsed_s >= self._max_time_s - 2 * self._reserve.seconds
+
+    def _arithmetic(self) -> AbstractContextManager[None]:
+        if not self.config.deterministic:
+            return nullcontext()
+        return reproducible_arithmetic(self.config.learner.threads)
 
     def _open_pool(self) -> Pool:
         selfplay = self.config.selfplay
@@ -301,7 +332,7 @@ class Trainer:
         if kind == "network":
             step, generation = self.labelling.playing(self.generation)
             path = str(self.checkpoints.model_path(step).absolute())
-            evaluators.append(selfplay.compute.evaluator(path))
+            evaluators.append(self._compute.evaluator(path))
         pool = Pool(
             self.game,
             [PlayerSpec(kind=kind, search=self.config.search)],
@@ -316,12 +347,15 @@ class Trainer:
                 cache_mb=selfplay.cache_mb,
                 memory_mb=selfplay.memory_mb,
                 starts=NUM_OFFERED if selfplay.start_share else 0,
+                begin_anew=self.config.deterministic,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
                 publish=str(self.folder.pool_file),
             ),
             seed=self.config.seed,
             first_game=self.store.last_number() + 1,
+            # A deterministic run hands out the games of a turn, and none before.
+            game_limit=self.store.last_number() + 1 if self.config.deterministic else None,
             openings=self._starts(),
             say=self.display.message,
         )
@@ -361,8 +395,30 @@ class Trainer:
             if self._unlearned >= wanted:
                 return
 
-    def _collect(self, pool: Pool, timeout_s: float) -> None:
-        """Commit finished games, count them, and only then give their journals back."""
+    def _play_turn(self, pool: Pool, begin: int) -> bool:
+        """Deterministic runs: play the games that belong to the turn, all of them with the newest
+        weights, and take them in by their numbers; False if a signal came before."""
+        end = end_of_turn(self.store, self.config, begin, self.game.max_game_length)
+        num = end - begin
+        while not pool.has_loaded(self.generation) and not self._signal:
+            self._collect(pool, timeout_s=0.01)
+        # Some have been played if the run stopped in this turn.
+        missing = set(range(begin, end)) - self.store.numbers(begin, end - 1)
+        pool.hand_out(missing)
+        before, began = pool.counters(), time.monotonic()
+        while missing and not self._signal:
+            missing -= self._collect(pool, timeout_s=0.05)
+            self._judge(pool, before, began)
+            self._show("self-play", 1 - len(missing) / num)
+        if missing:
+            return False
+        self._turn_end = end
+        self._take_in(list(self.store.games(begin, end - 1)))
+        return True
+
+    def _collect(self, pool: Pool, timeout_s: float) -> set[int]:
+        """Commit finished games, count them, and only then give their journals back; returns
+        their numbers."""
         for event in pool.watch():
             self.display.message(event)
         finished = pool.finished(timeout_s)
@@ -373,29 +429,39 @@ class Trainer:
             for record in records:
                 self._tally.add(record)
             self._num_games += len(records)
-            share = self.config.learner.validation_share
-            kept = [r for r in records if not is_validation(r.number, share)]
-            self._unlearned += self.window.add(kept)
-            if self.config.selfplay.start_share:
-                self.starts.add(kept)
-            self.held_out.add(r for r in records if is_validation(r.number, share))
+            if self._turn_end is None:
+                self._take_in(records)
         now = time.monotonic()
         if now >= self._next_save:
             self._next_save = now + KEEP_TIME_EVERY_S
             self._keep_time()
             self._foresee()
+        return {game.record.number for game in finished}
+
+    def _take_in(self, records: list[GameRecord]) -> None:
+        """Learn from these games, or validate with them, from now on."""
+        share = self.config.learner.validation_share
+        kept = [r for r in records if not is_validation(r.number, share)]
+        self._unlearned += self.window.add(kept)
+        if self.config.selfplay.start_share:
+            self.starts.add(kept)
+        self.held_out.add(r for r in records if is_validation(r.number, share))
 
     def _keep_time(self) -> None:
         self.store.put("elapsed_s", self.elapsed_s)
 
     # -- Step 2 ---------------------------------------------------------------------------
 
-    def _learn(self, pool: Pool, metrics: Metrics) -> None:
-        """The learner's turn; self-play waits, games that had finished are committed."""
+    def _learn(self, pool: Pool, metrics: Metrics) -> bool:
+        """The learner's turn; self-play waits, games that had finished are committed.
+
+        False if a signal ended a deterministic run's turn early: a part of it would be another
+        run, so that the resumed one does all of it again.
+        """
         if self._signal:
-            return
+            return True
         if self.window.total_rows < self.config.learner.min_rows or not self._unlearned:
-            return
+            return True
         steps = self.learner.steps_due(self._unlearned)
         self._unlearned = 0
         done = 0
@@ -405,14 +471,16 @@ class Trainer:
             done += 1
             self._collect(pool, timeout_s=0.0)
             self._show("training", done / steps)
-            self.learner.set_progress(self._progress())
+            self.learner.set_progress(self._progress(done / steps))
             return bool(self._signal) or self._out_of_time
 
-        self.learner.set_progress(self._progress())
+        self.learner.set_progress(self._progress(0.0))
         with pool.paused():
             trained = self.learner.train(steps, self.window, on_step)
             if trained is None:
-                return
+                return True
+            if self.config.deterministic and done < steps:
+                return False
             held_out = {} if self._signal else self.learner.validate(self.held_out)
         self.generation += 1
         losses = Losses(
@@ -459,9 +527,13 @@ class Trainer:
             "generation number=%d step=%d games=%d policy=%.4f value=%.4f",
             self.generation, self.learner.step, self._num_games, losses.policy, losses.value,
         )  # fmt: skip
+        return True
 
-    def _progress(self) -> float | None:
-        """Share of the budget that is spent; None without an end."""
+    def _progress(self, turn: float) -> float | None:
+        """Share of the budget that is spent; None without an end. `turn` is the share of the
+        learner's turn that is done: time says nothing in a deterministic run."""
+        if self._turn_end is not None:
+            return share_spent(self.config.budget, self.generation + turn, self._turn_end)
         limit = self.config.budget.max_time_s - self._reserve.seconds
         return None if math.isinf(limit) else self.elapsed_s / limit
 
@@ -507,6 +579,7 @@ class Trainer:
                 "games": self._num_games,
                 # Rows the learner's turns have covered: a resumed run owes the rest.
                 "rows": self._stored_rows() - self._unlearned,
+                **({} if self._turn_end is None else {"turn_end": self._turn_end}),
                 "elapsed_s": self.elapsed_s,
             },
             config=to_toml(self.config),
@@ -520,11 +593,11 @@ class Trainer:
         self._next_measure = self.elapsed_s + (evaluation.every_minutes * 60 or math.inf)
         model = str(self.checkpoints.path(self.checkpoints.latest() or 0))
         search = match_search(evaluation.simulations, self.config.search)
-        compute = self.config.selfplay.compute
         settled = self._pool.evaluators[0] if self._pool and self._pool.evaluators else None
-        player = replace(contestant(model, 1, compute=compute), search=search, settled=settled)
+        player = contestant(model, 1, compute=self._compute)
+        player = replace(player, search=search, settled=settled)
         minutes, began = self.elapsed_s / 60, time.monotonic()
-        budget_s, left_s = self.config.budget.max_time_s, math.inf
+        budget_s, left_s = self._max_time_s, math.inf
         if final and self._spent_before < budget_s:  # or else this is all that the session is for
             left_s = budget_s - self.elapsed_s - CLOSING_S
         num_games = self._reserve.games(evaluation.games, left_s)
@@ -699,7 +772,6 @@ class Trainer:
             return
         self._next_display = now + DISPLAY_EVERY_S
         pool = self._pool
-        budget = self.config.budget
         rates = self._rates()
         pids = pool.pids if pool is not None else {}
         self.display.update(
@@ -707,7 +779,7 @@ class Trainer:
                 run=str(self.folder.path),
                 game=self.game.name,
                 elapsed_s=self.elapsed_s,
-                budget_s=budget.max_time_s,
+                budget_s=self._max_time_s,
                 generation=self.generation,
                 phase=phase,
                 phase_done=done,

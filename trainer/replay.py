@@ -265,14 +265,23 @@ class ReplayStore:
                                  num_opening=num_opening, **arrays)  # fmt: skip
 
     def first_of_last_rows(
-        self, num_rows: int, *, validation: bool = False, all_plies: bool = False
+        self,
+        num_rows: int,
+        *,
+        validation: bool = False,
+        all_plies: bool = False,
+        before: int | None = None,
     ) -> int:
         """Number of the game from which on there are `num_rows` plies with a full search (or
-        with any), or of the first game if there are not so many."""
+        with any), or of the first game if there are not so many. Game `before` and later ones do
+        not count."""
         count, first = (SEARCHED if all_plies else "num_full"), 0
-        query = f"SELECT number, {count} FROM games WHERE validation = ? ORDER BY number DESC"
+        query = (
+            f"SELECT number, {count} FROM games WHERE validation = ? AND number < ? "
+            "ORDER BY number DESC"
+        )
         with self._guard("read"):
-            for number, rows in self._db.execute(query, (int(validation),)):
+            for number, rows in self._db.execute(query, (int(validation), _end(before))):
                 first, num_rows = number, num_rows - rows
                 if num_rows <= 0:
                     break
@@ -283,19 +292,31 @@ class ReplayStore:
         with self._guard("read"):
             return self._number("SELECT coalesce(max(number), -1) FROM games")
 
+    def numbers(self, first: int, last: int) -> set[int]:
+        """Those of [first, last] whose games are in the store."""
+        query = "SELECT number FROM games WHERE number >= ? AND number <= ?"
+        with self._guard("read"):
+            return {number for (number,) in self._db.execute(query, (first, last))}
+
     def num_games(self, *, validation: bool | None = None) -> int:
         """Games in the store; all of them, or only those that are held out or are not."""
         return self._count("count(*)", validation)
 
-    def num_rows(self, *, validation: bool | None = None, all_plies: bool = False) -> int:
-        """Plies with a full search, or with any."""
+    def num_rows(
+        self,
+        *,
+        validation: bool | None = None,
+        all_plies: bool = False,
+        before: int | None = None,
+    ) -> int:
+        """Plies with a full search, or with any, of the games before game `before`."""
         column = SEARCHED if all_plies else "num_full"
-        return self._count(f"coalesce(sum({column}), 0)", validation)
+        return self._count(f"coalesce(sum({column}), 0)", validation, before)
 
-    def _count(self, what: str, validation: bool | None) -> int:
-        where = "" if validation is None else f" WHERE validation = {int(validation)}"
+    def _count(self, what: str, validation: bool | None, before: int | None = None) -> int:
+        where = "" if validation is None else f" AND validation = {int(validation)}"
         with self._guard("read"):
-            return self._number(f"SELECT {what} FROM games{where}")
+            return self._number(f"SELECT {what} FROM games WHERE number < {_end(before)}{where}")
 
     # -- what was measured ----------------------------------------------------------------
 
@@ -382,3 +403,8 @@ class ReplayStore:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the extended bits
             remedy = REMEDIES.get(code, "check the file and the disk")
             raise StoreError(f"could not {what} {self.path}: {error}; {remedy}") from error
+
+
+def _end(before: int | None) -> int:
+    """The number that games must be below; None: every game is."""
+    return 2**63 - 1 if before is None else before

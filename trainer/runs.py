@@ -28,7 +28,7 @@ from trainer.files import write_atomically
 __all__ = ["RunFolder"]
 
 LOCK = "run.lock"
-FIXED = ("seed", "game", "network")
+FIXED = ("seed", "deterministic", "game", "network")
 """Sections that a resumed run cannot change."""
 
 

@@ -161,12 +161,18 @@ class SampleWindow:
             allowed = max(self._min_rows, int(self._fraction * self.total_rows))
         return min(self._end, self._max_rows, allowed)
 
-    def fill(self, store: ReplayStore, *, validation: bool = False) -> int:
-        """Add the newest games of `store`; return the rows added. Older runs' games come first."""
+    def fill(
+        self, store: ReplayStore, *, validation: bool = False, before: int | None = None
+    ) -> int:
+        """Add the newest games of `store`, those before game `before` if that is given; return
+        the rows added. Older runs' games come first."""
         all_plies = self._train_on_fast
-        first = store.first_of_last_rows(self._max_rows, validation=validation, all_plies=all_plies)
-        added = self.add(store.games(first, validation=validation))
-        stored = store.num_rows(validation=validation, all_plies=all_plies)
+        first = store.first_of_last_rows(
+            self._max_rows, validation=validation, all_plies=all_plies, before=before
+        )
+        last = None if before is None else before - 1
+        added = self.add(store.games(first, last, validation=validation))
+        stored = store.num_rows(validation=validation, all_plies=all_plies, before=before)
         self.total_rows += stored - added  # with those that it has no room for
         return added
 

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 __all__ = ["grade_table", "match_table", "plan_table", "report_table", "verdict"]
 
 
-def verdict(outcome: "Outcome", run: Path, preset: str) -> str:
-    """Whether the run is learning, and what to type next."""
+def verdict(outcome: "Outcome", run: Path, preset: str, *, by_time: bool = True) -> str:
+    """Whether the run is learning, and what to type next; `by_time` says what ends the run."""
     lines = [
         f"{outcome.games} games and {outcome.generation} generations in "
-        f"{clock(outcome.elapsed_s)}; newest checkpoint {outcome.model}"
+        f"{clock(outcome.elapsed_s)}; newest checkpoint {outcome.model}, weights "
+        f"{outcome.weights[:12]}"
     ]
     last = max((s.minutes for s in outcome.strength), default=None)
     for found in outcome.strength:
@@ -50,10 +51,11 @@ def verdict(outcome: "Outcome", run: Path, preset: str) -> str:
         lines.append(f"Stopped. To go on, type: ringzero train {preset} --run {run}")
     else:
         lines.append(f"The budget is spent. To play, type:  ringzero play {run}")
-        lines.append(
-            f"To train on, type:              ringzero train {preset} --run {run} "
-            f"--max-time {2 * max(1, round(outcome.elapsed_s / 60))}m"
-        )
+        more = f"--max-time {2 * max(1, round(outcome.elapsed_s / 60))}m"
+        if not by_time:
+            more = "--budget.max_games 0 --budget.max_generations "
+            more += str(2 * max(1, outcome.generation))
+        lines.append(f"To train on, type:              ringzero train {preset} --run {run} {more}")
     return "\n".join(lines)
 
 

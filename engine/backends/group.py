@@ -75,6 +75,9 @@ class Group:
     insist
         Refuse weights that stray in this precision; else the next more exact one is taken, and
         the streams' names say so.
+    fixed_shape
+        See `engine.backends.torch_backend.TorchEvaluator`; torch in fp32 only: the choice of
+        another precision rests on what was asked lately.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class Group:
         streams: int = 1,
         threads: int = 1,
         insist: bool = False,
+        fixed_shape: bool = False,
     ) -> None:
         if backend not in BACKENDS:
             raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}, got {backend!r}")
@@ -104,9 +108,14 @@ class Group:
             )
         if precision not in LESS_EXACT_FIRST or (backend, precision) == ("torch", "int8"):
             raise ConfigError(f"backend {backend} has no precision {precision!r}")
+        if fixed_shape and (backend, precision) != ("torch", "fp32"):
+            raise ConfigError(
+                f"fixed_shape needs backend torch and precision fp32, got {backend} and {precision}"
+            )
         self._game, self._load_plan = game, load_plan
         self._backend, self._precision = backend, precision
         self._num_streams, self._threads = streams, threads
+        self._fixed_shape = fixed_shape
         self._recent = Recent(game)
         self._lock = threading.Lock()
         self._note = ""
@@ -175,7 +184,9 @@ class Group:
 
         torch.set_num_threads(self._threads)
         return [
-            TorchEvaluator(game, plan, precision=precision, model=model)
+            TorchEvaluator(
+                game, plan, precision=precision, model=model, fixed_shape=self._fixed_shape
+            )
             for _ in range(streams)
         ]
 

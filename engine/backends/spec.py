@@ -52,6 +52,9 @@ class EvaluatorSpec:
     insist: bool = False
     """Refuse weights that stray from fp32 in this precision, instead of taking another; on a
     CPU."""
+    fixed_shape: bool = False
+    """Run every batch in one shape, so that a position's answer, to the bit, depends on no other
+    position and on no place in the batch; torch on a CPU, in fp32, and nothing is measured."""
     compile: bool = False
     """CUDA only: let torch.compile fuse what lies between the convolutions."""
     chosen: Choice | None = None
@@ -124,7 +127,7 @@ class EvaluatorSpec:
         if self._device_type() != "cpu":
             # One batch travels while another computes.
             return self, streams or 2, None
-        if self.backend == "auto" and os.environ.get("RINGZERO_BACKEND"):
+        if self.fixed_shape or (self.backend == "auto" and os.environ.get("RINGZERO_BACKEND")):
             return self, streams or cpu_count(), None
         if self.chosen is not None:
             return self, streams or self.chosen.streams, self.chosen
@@ -184,6 +187,7 @@ class EvaluatorSpec:
             streams=streams,
             threads=self.threads,
             insist=self.insist,
+            fixed_shape=self.fixed_shape,
         )
 
     def _device_type(self) -> str:
