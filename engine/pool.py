@@ -505,6 +505,10 @@ class Pool:
         for server in range(model * shares, (model + 1) * shares):
             self.segment.set_model(server, os.path.abspath(path), generation)
 
+    def set_progress(self, progress: float) -> None:
+        """Say how much of the run's budget is spent, in [0, 1]: searches grow with it."""
+        self.segment.progress = progress
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is evaluated inside: the cores are the caller's."""
