@@ -142,6 +142,10 @@ class LearnerConfig:
     """Samples to collect before the first step, and least size of the window, >= 1."""
     value_mix: float = 0.3
     """Weight of the search's root value in the value target, the outcome has the rest; [0, 1]."""
+    relabel: bool = False
+    """Learn proven results in place of outcomes: a position's label is what the first proof from
+    there on says, whatever was blundered after it, and a proven position's value target is its
+    proof alone. Needs the solver. MCTS-solver, Winands et al. 2008, turned into targets."""
     policy_weight: float = 1.0
     """Weight of the policy's cross-entropy, >= 0."""
     value_weight: float = 1.0
@@ -310,6 +314,14 @@ class BudgetConfig:
         """`max_time` in seconds, infinite without a limit."""
         return duration(self.max_time) or math.inf
 
+    def spent(self, elapsed_s: float, games: int, generations: int) -> float:
+        """Share of the budget that is spent, in [0, 1]: of the limit that is nearest; 1 without
+        any, since a run without an end has no beginning to be treated otherwise."""
+        shares = [elapsed_s / self.max_time_s] if math.isfinite(self.max_time_s) else []
+        shares += [games / self.max_games] if self.max_games else []
+        shares += [generations / self.max_generations] if self.max_generations else []
+        return min(max(shares, default=1.0), 1.0)
+
     def __post_init__(self) -> None:
         try:
             duration(self.max_time)
@@ -339,6 +351,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         _check(self, seed=("an integer in [0, 2**63)", 0 <= self.seed < 2**63))
+        proofs = self.search.solver or not self.learner.relabel
+        _check(self.learner, relabel=("false without search.solver", proofs))
 
 
 def preset_names() -> list[str]:

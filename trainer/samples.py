@@ -13,6 +13,7 @@ from engine.errors import EngineError
 from engine.records import GameRecord
 from engine.unpack import unpack_nchw
 from games.base import Game
+from trainer.relabel import value_labels
 from trainer.replay import ReplayStore
 
 __all__ = ["Batch", "SampleWindow"]
@@ -52,6 +53,9 @@ class SampleWindow:
         Keep plies of fast searches, too; they have no policy target.
     value_mix
         Weight of the search's value in the value target; the game's outcome has the rest.
+    relabel
+        Let what is proven stand for the outcome, see `trainer.relabel`; a proven ply's target is
+        its proof alone.
     """
 
     def __init__(
@@ -63,10 +67,11 @@ class SampleWindow:
         min_rows: int = 1,
         train_on_fast: bool = False,
         value_mix: float = 0.0,
+        relabel: bool = False,
     ) -> None:
         self._game = game
         self._max_rows, self._fraction, self._min_rows = max_rows, fraction, min_rows
-        self._train_on_fast, self._value_mix = train_on_fast, value_mix
+        self._train_on_fast, self._value_mix, self._relabel = train_on_fast, value_mix, relabel
         self.total_rows = 0
         """Rows ever added, those forgotten included."""
         self._end = 0  # rows ever written to the ring
@@ -74,6 +79,7 @@ class SampleWindow:
         self._packed = np.empty((max_rows, game.observation_bytes), np.uint8)
         self._outcomes = np.empty(max_rows, np.float32)
         self._values = np.empty(max_rows, np.float32)
+        self._is_exact = np.zeros(max_rows, np.bool_)
         self._has_policy = np.empty(max_rows, np.bool_)
         self._starts = np.empty(max_rows, np.int64)
         self._counts = np.empty(max_rows, np.int32)
@@ -112,7 +118,11 @@ class SampleWindow:
         num = len(plies)
         at = np.arange(self._end, self._end + num) % self._max_rows
         self._packed[at] = record.observations[plies]
-        self._outcomes[at] = record.returns[record.players[plies]]
+        if self._relabel:
+            labels = value_labels(record)
+            self._outcomes[at], self._is_exact[at] = labels.outcomes[plies], labels.exact[plies]
+        else:
+            self._outcomes[at] = record.returns[record.players[plies]]
         self._values[at] = record.root_values[plies]
         starts, stops = record.policy_offsets[plies], record.policy_offsets[plies + 1]
         has_policy = record.full_search[plies] & (stops > starts)
@@ -185,9 +195,11 @@ class SampleWindow:
         # win - loss is the value whatever the mix.
         outcomes, values, mix = self._outcomes[at], self._values[at], self._value_mix
         won, lost = np.maximum(outcomes, 0), np.maximum(-outcomes, 0)
-        wdl = (1 - mix) * np.stack((won, 1 - won - lost, lost), axis=1)
+        certain = np.stack((won, 1 - won - lost, lost), axis=1)
+        wdl = (1 - mix) * certain
         wdl[:, 0] += mix * (1 + values) / 2
         wdl[:, 2] += mix * (1 - values) / 2
+        wdl = np.where(self._is_exact[at, None], certain, wdl)
         return Batch(
             observations.reshape(num, planes, height, width),
             policy,
