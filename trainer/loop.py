@@ -34,6 +34,7 @@ from trainer.metrics import Metrics
 from trainer.network import Network
 from trainer.progress import Losses, Progress, Strength
 from trainer.replay import ReplayStore, is_validation
+from trainer.resignation import Resignations
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
 
@@ -107,6 +108,7 @@ class Trainer:
             min_rows=learner.min_rows,
             train_on_fast=learner.train_on_fast,
             value_mix=learner.value_mix,
+            relabel=learner.relabel,
         )
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
         known = config.evaluation.positions
@@ -121,6 +123,9 @@ class Trainer:
         self._base: dict[str, dict[str, int]] = {}
         self._totals = {"games": 0.0, "plies": 0.0, "simulations": 0.0}
         self._num_games = 0
+        self._resignations = Resignations()
+        # Share of the budget that was spent when the weights that play were published.
+        self._spent = config.budget.spent(0.0, 0, 0)
         self._verdict = ""
         self._unlearned = 0  # rows that came since the learner's last turn
         self._next_display = self._next_save = 0.0
@@ -144,6 +149,7 @@ class Trainer:
             info = self.checkpoints.load(latest, self.learner)
             self.generation = int(info["generation"])
             self._checkpoint_s = float(info["elapsed_s"])
+            self._spent = float(info["spent"])
             self._unlearned = self._stored_rows() - int(info["rows"])
         self._spent_before = float(self.store.get("elapsed_s", 0.0))
         self._num_games = self.store.num_games()
@@ -272,6 +278,7 @@ class Trainer:
             openings=self._starts(),
             say=self.display.message,
         )
+        pool.set_progress(self._spent)
         if evaluators:
             pool.load(0, evaluators[0].path, self.generation)
         return pool
@@ -312,6 +319,7 @@ class Trainer:
             self.store.add_games(records)
             pool.release(finished)
             self._num_games += len(records)
+            self._resignations.add(records)
             share = self.config.learner.validation_share
             kept = [r for r in records if not is_validation(r.number, share)]
             self._unlearned += self.window.add(kept)
@@ -369,6 +377,7 @@ class Trainer:
             "learner/grad_norm": trained.grad_norm,
             "learner/samples_per_s": trained.samples_per_s,
             "selfplay/games": float(self._num_games),
+            "selfplay/false_resignations": self._resignations.false_share,
             **{f"selfplay/{name}": value for name, value in self._rates().items()},
         }
         metrics.write(self.learner.step, scalars)
@@ -392,6 +401,12 @@ class Trainer:
             self.generation, self.learner.step, self._num_games, losses.policy, losses.value,
         )  # fmt: skip
 
+        if self._resignations.too_many:
+            log.warning(
+                "false_resignations share=%.3f games=%d; lower search.resign_value",
+                self._resignations.false_share, self._resignations.num_games,
+            )  # fmt: skip
+
     def _progress(self) -> float | None:
         """Share of the budget that is spent; None without an end."""
         limit = self.config.budget.max_time_s - self._reserve_s
@@ -402,7 +417,11 @@ class Trainer:
     def _publish(self, pool: Pool) -> None:
         if self.checkpoints.latest() == self.learner.step:
             return
+        self._spent = self.config.budget.spent(
+            self.elapsed_s, self._num_games, self.generation
+        )
         path = self._save_checkpoint()
+        pool.set_progress(self._spent)
         if self.config.selfplay.evaluator == "network":
             pool.load(0, path / "model.safetensors", self.generation)
 
@@ -416,6 +435,7 @@ class Trainer:
                 # Rows the learner's turns have covered: a resumed run owes the rest.
                 "rows": self._stored_rows() - self._unlearned,
                 "elapsed_s": self.elapsed_s,
+                "spent": self._spent,
             },
             config=to_toml(self.config),
         )
