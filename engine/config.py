@@ -78,6 +78,23 @@ class SearchConfig:
     """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
     proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree
     search solver", 2008)."""
+    end_when_proven: bool = False
+    """End a self-play game at once when a search has proven its result, and credit that: the
+    plies left would only play it out. Needs the solver."""
+    resign_value: float = 0.0
+    """In self-play a player resigns once its searches' values are at or below this; in [-1, 0],
+    0: nobody does. AlphaGo Zero (Nature 550, 2017) kept wrong resignations below 5 %."""
+    resign_plies: int = 3
+    """So many of its searches, one after the other, must have said so, >= 1."""
+    resign_playout: float = 0.1
+    """Share of the games that are played on all the same, to count wrong resignations; in [0, 1].
+    AlphaGo Zero's 0.1."""
+    initial_simulations: int = 0
+    """Simulations of a full search when the run begins, from which they grow to
+    `num_simulations`: a young network's values are not worth many; 0: no growth. MiniZero
+    (arXiv:2310.11305), progressive simulation."""
+    progressive_share: float = 0.5
+    """Share of the run's budget over which they grow, in proportion, in (0, 1]."""
     count_kept: bool = True
     """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
     every move runs all of its simulations: matches do that."""
@@ -107,6 +124,17 @@ class SearchConfig:
             "temperature": (">= 0", self.temperature >= 0),
             "final_temperature": (">= 0", self.final_temperature >= 0),
             "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),
+            "end_when_proven": ("false without the solver",
+                                self.solver or not self.end_when_proven),
+            "resign_value": ("in [-1, 0]", -1.0 <= self.resign_value <= 0.0),
+            "resign_plies": ("an integer >= 1", self.resign_plies >= 1),
+            "resign_playout": ("in [0, 1]", 0.0 <= self.resign_playout <= 1.0),
+            "initial_simulations": (
+                "0, or an integer from fast_simulations up to num_simulations",
+                self.initial_simulations == 0
+                or max(1, self.fast_simulations) <= self.initial_simulations
+                <= self.num_simulations),
+            "progressive_share": ("in (0, 1]", 0.0 < self.progressive_share <= 1.0),
             "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
             "virtual_loss": (">= 0", self.virtual_loss >= 0),
             "memory_mb": (">= 0", self.memory_mb >= 0),
@@ -115,3 +143,11 @@ class SearchConfig:
             if field.name in checks and not checks[field.name][1]:
                 value = getattr(self, field.name)
                 raise ConfigError(f"{field.name} must be {checks[field.name][0]}, got {value!r}")
+
+    def simulations_at(self, progress: float) -> int:
+        """Simulations of a full search when this share of the run's budget is spent, in [0, 1]."""
+        if not self.initial_simulations:
+            return self.num_simulations
+        grown = min(progress / self.progressive_share, 1.0)
+        return round(
+            self.initial_simulations + grown * (self.num_simulations - self.initial_simulations))

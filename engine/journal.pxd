@@ -9,7 +9,7 @@
 # frees it. A game is in exactly one state at any moment, whoever dies, so none is lost and none
 # is told twice.
 
-from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint32_t, uint64_t
 
 from engine.segment cimport Segment
 
@@ -25,7 +25,9 @@ cdef struct journal_header_t:
     uint64_t generation      # of the weights when the game began
     float returns[2]         # set when FINISHED
     uint32_t num_opening     # plies that were given, not searched
-    uint32_t _pad[7]
+    int32_t ending           # ending_t, set when FINISHED
+    int32_t resign_ply       # see GameRecord; set when FINISHED
+    uint32_t _pad[5]
 
 cdef class Journal:
     cdef readonly Segment segment
@@ -40,6 +42,7 @@ cdef class Journal:
     cdef uint32_t* policy_ends             # [max_plies] entries used up to and with this ply
     cdef int32_t* policy_actions           # [max_entries]
     cdef float* policy_weights             # [max_entries]
+    cdef int16_t* distances                # [max_plies] plies to the proven end, or 0
     cdef int8_t* players                   # [max_plies]
     cdef uint8_t* full_search              # [max_plies]
     cdef int8_t* results                   # [max_plies] edge_result_t, for the player to move

@@ -1,13 +1,13 @@
 """Journals of games in progress, in the shared segment; states are drawn in journal.pxd."""
 
-from libc.stdint cimport int8_t, int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint32_t, uint64_t
 
 import numpy as np
 
 from engine.atomic cimport load32, store32
 from engine.segment cimport Segment
 
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from engine.segment import journal_layout
 
 
@@ -41,6 +41,7 @@ cdef class Journal:
         self.policy_ends = <uint32_t*>(base + <Py_ssize_t>at["policy_ends"])
         self.policy_actions = <int32_t*>(base + <Py_ssize_t>at["policy_actions"])
         self.policy_weights = <float*>(base + <Py_ssize_t>at["policy_weights"])
+        self.distances = <int16_t*>(base + <Py_ssize_t>at["distances"])
         self.players = <int8_t*>(base + <Py_ssize_t>at["players"])
         self.full_search = base + <Py_ssize_t>at["full_search"]
         self.results = <int8_t*>(base + <Py_ssize_t>at["results"])
@@ -74,6 +75,8 @@ cdef class Journal:
             seed=seed,
             generation=self.header.generation,
             num_opening=self.header.num_opening,
+            ending=Ending(self.header.ending),
+            resign_ply=self.header.resign_ply,
             returns=np.array([self.header.returns[0], self.header.returns[1]], np.float32),
             actions=_copy(<char*>self.actions, num, np.int32),
             players=_copy(<char*>self.players, num, np.int8),
@@ -82,6 +85,7 @@ cdef class Journal:
             prior_values=_copy(<char*>self.prior_values, num, np.float32),
             surprises=_copy(<char*>self.surprises, num, np.float32),
             results=_copy(<char*>self.results, num, np.int8),
+            distances=_copy(<char*>self.distances, num, np.int16),
             observations=_copy(<char*>self.observations, num * self.observation_bytes,
                                np.uint8).reshape(num, self.observation_bytes),
             policy_offsets=offsets,

@@ -537,6 +537,10 @@ class Pool:
             self.segment.loaded(server) == generation for server in range(len(self._servers))
         )
 
+    def set_progress(self, progress: float) -> None:
+        """Say how much of the run's budget is spent, in [0, 1]: searches grow with it."""
+        self.segment.progress = progress
+
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Nothing is evaluated inside: the cores are the caller's."""

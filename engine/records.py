@@ -4,11 +4,25 @@ Shapes: ``T`` plies, ``N`` entries of all plies' policy targets together.
 """
 
 from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["GameRecord"]
+__all__ = ["Ending", "GameRecord"]
+
+
+class Ending(IntEnum):
+    """How a game came to its end; `engine/ending.pxd` has the same numbers."""
+
+    RULES = 0
+    """The rules ended it."""
+    PROVEN = 1
+    """Its result was proven, and credited at once."""
+    RESIGNED = 2
+    """The player of the last ply gave up: nobody knows whether rightly."""
+    CUT_OFF = 3
+    """No more plies were wanted: both returns are 0."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +52,9 @@ class GameRecord:
     noise), in nats, >= 0; 0 where nothing was searched."""
     results: npt.NDArray[np.int8]
     """[T] what the search has proven for the player to move: 1 won, 0 drawn, -1 lost, 2 nothing."""
+    distances: npt.NDArray[np.int16]
+    """[T] plies within which the proven side can end the game, this one counted, and of a draw
+    the plies of the longest proven line; 0 where nothing is proven."""
     observations: npt.NDArray[np.uint8]
     """[T, observation_bytes] packed, for the player to move."""
     policy_offsets: npt.NDArray[np.int32]
@@ -48,6 +65,10 @@ class GameRecord:
     """[N] their weights, > 0: visits, or what the search makes of them. They need not sum to 1."""
     num_opening: int = 0
     """The first plies that were given, not searched."""
+    ending: Ending = Ending.RULES
+    """What the returns rest on."""
+    resign_ply: int = -1
+    """The ply whose player resigned, or would have in a game that was played on; -1: none."""
 
     @property
     def num_plies(self) -> int:

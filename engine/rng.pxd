@@ -15,6 +15,7 @@ cdef enum purpose_t:          # what a stream is for; part of its key
     PURPOSE_MOVE = 3          # drawing the move from the visits
     PURPOSE_ROLLOUT = 4       # random play to the end
     PURPOSE_RANDOM = 5        # the random player
+    PURPOSE_RESIGN = 6        # whether a lost game is played on
     PURPOSE_START = 9         # where a game begins
 
 cdef struct rng_t:

@@ -6,7 +6,7 @@
 #
 # Who evaluates is no business of this module: a ring's slot, or a local evaluator.
 
-from libc.stdint cimport int8_t, int32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
@@ -73,6 +73,7 @@ cdef class Search:
     cdef action_t choose(self, double temperature, rng_t* rng) noexcept nogil
     cdef float root_value(self) noexcept nogil
     cdef int8_t root_result(self) noexcept nogil
+    cdef int16_t root_distance(self) noexcept nogil
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil
     cdef float surprise(self, const int32_t* actions, const float* weights,
                         int num) noexcept nogil
@@ -80,7 +81,6 @@ cdef class Search:
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil
-    cdef void _prove(self, int row, int depth) noexcept nogil
     cdef bint counts(self, edge_t edge) noexcept nogil
     cdef void _change_prior(self) noexcept nogil
     cdef void _restore_prior(self) noexcept nogil

@@ -13,6 +13,7 @@ class Candidate(TypedDict):
     prior: float
     value: float | None
     proven: int | None
+    distance: int | None
 
 def arena_rows(game: Game, config: SearchConfig, num_bytes: float = 0) -> tuple[int, int]: ...
 

@@ -9,7 +9,7 @@ Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
 from libc.math cimport fmax, isfinite, log, pow
-from libc.stdint cimport int8_t, int32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
@@ -23,6 +23,7 @@ from engine.root cimport (
     visited_score,
 )
 from engine.softmax cimport exp_below_zero
+from engine.solver cimport keeps_proof, one_ply_before, prove_path
 from engine.tree cimport (
     NO_NODE,
     NODE_EXPANDED,
@@ -31,7 +32,6 @@ from engine.tree cimport (
     NO_EDGE,
     RESULT_LOSS,
     RESULT_UNKNOWN,
-    RESULT_WIN,
     ROOT,
     Tree,
     edge_t,
@@ -60,6 +60,11 @@ cdef class LocalEvaluator:
 
     cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil:
         pass
+
+
+def _rank(proven, distance):
+    """What is proven of a move as a number: wins above all others, losses below them."""
+    return 0.0 if not proven else proven * (1.0 + 1.0 / distance)
 
 
 # Edges of an arena by its nodes where a budget is to be met: games with more legal actions than
@@ -304,7 +309,7 @@ cdef class Search:
             # Step 4. Backup, at once: a terminal value is exact.
             self._backup(row, depth, tree.value[node], tree.player[node], True)
             if self.solver:
-                self._prove(row, depth)
+                prove_path(tree, nodes, edges, depth)
 
         # Step 2, ended: the leaf's edges.
         self.pending[row].leaf = node
@@ -423,47 +428,12 @@ cdef class Search:
         self.num_simulations += counted
         self.sum_depths += depth
 
-    cdef void _prove(self, int row, int depth) noexcept nogil:
-        """A path has ended in an exact value: take it up as far as it proves something.
-
-        A node is won if one edge wins. It is proven, with the best of its edges' results, once
-        all of them are.
-        """
-        cdef tree_t* tree = &self.tree.columns
-        cdef node_t* nodes = self.path_nodes + <size_t>row * self.max_depth
-        cdef edge_t* edges = self.path_edges + <size_t>row * self.max_depth
-        cdef node_t node, child
-        cdef edge_t edge, first
-        cdef int32_t i
-        cdef float value
-        cdef int8_t best
-        for i in range(depth - 1, -1, -1):
-            node = nodes[i]
-            child = tree.child[edges[i]]
-            value = tree.value[child]
-            if tree.player[child] != tree.player[node]:
-                value = -value
-            if value != -1.0 and value != 0.0 and value != 1.0:
-                return      # a result between loss and win orders moves, but proves nothing
-            tree.result[edges[i]] = <int8_t>value
-            best = <int8_t>value
-            if best != RESULT_WIN:
-                if tree.num_visited[node] < tree.num_edges[node]:
-                    return
-                first = tree.first_edge[node]
-                for edge in range(first, first + tree.num_edges[node]):
-                    if tree.result[edge] == RESULT_UNKNOWN:
-                        return
-                    best = max(best, tree.result[edge])
-            tree.status[node] = NODE_TERMINAL
-            tree.value[node] = best
-
     cdef bint counts(self, edge_t edge) noexcept nogil:
-        """Whether a root edge is a move to consider: not proven lost while another is not, and
-        only a winning one if there is any."""
+        """Whether a root edge is a move to consider: not proven lost while another is not; of a
+        proven root the shortest win, the longest loss, or any draw."""
         cdef tree_t* tree = &self.tree.columns
         if tree.status[ROOT] == NODE_TERMINAL:
-            return tree.result[edge] == <int8_t>tree.value[ROOT]
+            return keeps_proof(tree, ROOT, edge)
         return tree.result[edge] != RESULT_LOSS
 
     cdef void _keep_prior(self) noexcept nogil:
@@ -589,6 +559,10 @@ cdef class Search:
                 or (value != -1.0 and value != 0.0 and value != 1.0)):
             return RESULT_UNKNOWN
         return <int8_t>value
+
+    cdef int16_t root_distance(self) noexcept nogil:
+        """Plies to the end that `root_result` promises; 0 where nothing is proven."""
+        return 0 if self.root_result() == RESULT_UNKNOWN else self.tree.columns.distance[ROOT]
 
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil:
         """What the search teaches the policy: the root's actions and their weights, > 0.
@@ -719,7 +693,8 @@ cdef class Search:
         -------
         list of dict
             ``action``, ``visits``, ``prior``, ``value``, for the player to move at the root,
-            None where unvisited, and ``proven``: -1, 0, 1, or None where it is not.
+            None where unvisited; ``proven``: -1, 0, 1, or None where it is not; ``distance``:
+            plies to the proven end, this one counted, or None.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t edge
@@ -732,16 +707,18 @@ cdef class Search:
                 "prior": tree.prior[edge],
                 "value": tree.value_sum[edge] / tree.visits[edge] if tree.visits[edge] else None,
                 "proven": None if tree.result[edge] == RESULT_UNKNOWN else tree.result[edge],
+                "distance": None if tree.result[edge] == RESULT_UNKNOWN
+                else one_ply_before(tree.distance[tree.child[edge]]),
             }
             for edge in range(tree.first_edge[ROOT], tree.first_edge[ROOT] + tree.num_edges[ROOT])
         ]
         return sorted(
             rows,
-            key=lambda r: (r["proven"] != 1, r["proven"] == -1, -r["visits"], -r["prior"],
+            key=lambda r: (-_rank(r["proven"], r["distance"]), -r["visits"], -r["prior"],
                            r["action"]))
 
     def principal_variation(self, max_length=20):
-        """The actions of most visits from the root on."""
+        """The actions of most visits from the root on; what is proven is followed to its end."""
         cdef tree_t* tree = &self.tree.columns
         cdef node_t node = ROOT
         cdef edge_t edge, best
@@ -749,9 +726,12 @@ cdef class Search:
         while tree.num_nodes and node != NO_NODE and len(line) < max_length:
             if tree.num_visited[node] == 0:
                 break
-            best = tree.first_edge[node]
-            for edge in range(best, best + tree.num_visited[node]):
-                if tree.visits[edge] > tree.visits[best]:
+            proven = tree.status[node] == NODE_TERMINAL
+            best = NO_EDGE
+            for edge in range(tree.first_edge[node],
+                              tree.first_edge[node] + tree.num_visited[node]):
+                if (best == NO_EDGE or tree.visits[edge] > tree.visits[best]) and (
+                        not proven or keeps_proof(tree, node, edge)):
                     best = edge
             line.append(tree.action[best])
             node = tree.child[best]

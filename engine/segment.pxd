@@ -33,7 +33,11 @@ cdef enum:                   # rows of process_t.counters; each process writes i
 
 cdef struct control_t:
     uint32_t stop            # parent: 1 = every child ends
-    uint32_t _pad0[15]
+    uint32_t _pad0
+    # Parent, a plain word: workers look when a search begins, and one that sees it a little late
+    # searches a little less.
+    double progress          # share of the run's budget that is spent, in [0, 1]
+    uint64_t _pad3[6]
     uint64_t next_game       # workers, atomic: number of the next game to start
     uint64_t game_limit      # parent: games from this number on are not started
     uint64_t _pad1[6]

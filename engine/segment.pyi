@@ -41,6 +41,7 @@ class Segment:
     map: mmap.mmap
     next_game: int
     game_limit: int
+    progress: float
     def __new__(
         cls, spec: SegmentSpec, fd: int | None = None, read_only: bool = False
     ) -> Segment: ...

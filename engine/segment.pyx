@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 5
+VERSION = 6
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -81,6 +81,7 @@ def journal_layout(spec):
         ("policy_ends", spec.max_plies, 4),
         ("policy_actions", spec.journal_entries, 4),
         ("policy_weights", spec.journal_entries, 4),
+        ("distances", spec.max_plies, 2),
         ("players", spec.max_plies, 1),
         ("full_search", spec.max_plies, 1),
         ("results", spec.max_plies, 1),
@@ -193,6 +194,8 @@ cdef class Segment:
         if fd is None:
             np.frombuffer(self.map, np.uint64, 4)[:] = header
         self._control = <control_t*>(self.base + <Py_ssize_t>self.offsets["control"])
+        if fd is None:
+            self._control.progress = 1.0
         self._models = <model_t*>(self.base + <Py_ssize_t>self.offsets["models"])
         self._processes = <process_t*>(self.base + <Py_ssize_t>self.offsets["processes"])
 
@@ -257,6 +260,15 @@ cdef class Segment:
     @game_limit.setter
     def game_limit(self, uint64_t number):
         store64(&self._control.game_limit, number)
+
+    @property
+    def progress(self):
+        """Share of the run's budget that is spent, in [0, 1]; 1 where nobody says otherwise."""
+        return self._control.progress
+
+    @progress.setter
+    def progress(self, double progress):
+        self._control.progress = min(max(progress, 0.0), 1.0)
 
     def pause(self, bint paused):
         """Stop, or go on, answering requests; workers then wait."""

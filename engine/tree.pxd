@@ -12,7 +12,7 @@
 # unvisited one of highest prior. An unvisited edge's score grows with its prior alone, so a
 # scan that stops there has seen every candidate, however many legal actions the node has.
 
-from libc.stdint cimport int8_t, int32_t, uint8_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t
 
 from games.base cimport action_t
 
@@ -48,6 +48,7 @@ cdef struct tree_t:
     int32_t* node_visits     # sum of the edges' visits
     float* value             # the evaluator's, for the player to move here
     float* value_total       # `value` and all edges' value_sum, for the same player
+    int16_t* distance        # of a NODE_TERMINAL: plies to the proven end, see solver.pxd
     int8_t* player           # to move here
     uint8_t* status          # node_status_t
 
@@ -71,7 +72,7 @@ cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noe
 
 cdef inline size_t tree_bytes(size_t nodes, size_t edges) noexcept nogil:
     """Bytes of an arena."""
-    return nodes * 26 + edges * 21
+    return nodes * 28 + edges * 21
 
 
 cdef inline void tree_clear(tree_t* tree) noexcept nogil:
@@ -99,6 +100,7 @@ cdef inline node_t tree_add_node(tree_t* tree, int player, node_status_t status)
     tree.node_visits[node] = 0
     tree.value[node] = 0.0
     tree.value_total[node] = 0.0
+    tree.distance[node] = 0
     tree.player[node] = player
     tree.status[node] = status
     return node

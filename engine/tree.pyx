@@ -1,5 +1,6 @@
 """The arena that one game's search tree lives in; the layout is drawn in tree.pxd."""
 
+from libc.stdint cimport int16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -36,7 +37,7 @@ cdef class Tree:
         # Touched once now, so that a process's resident size does not creep up for hours.
         memset(self.memory, 0, self.num_bytes)
         cdef char* at = <char*>self.memory
-        # 4-byte columns first: every column is aligned.
+        # The widest columns first: every column is aligned.
         self.columns.prior = <float*>at
         self.columns.value_sum = <float*>(at + 4 * edges)
         self.columns.visits = <int32_t*>(at + 8 * edges)
@@ -50,6 +51,8 @@ cdef class Tree:
         self.columns.value = <float*>(at + 16 * nodes)
         self.columns.value_total = <float*>(at + 20 * nodes)
         at += 24 * nodes
+        self.columns.distance = <int16_t*>at
+        at += 2 * nodes
         self.columns.player = <int8_t*>at
         self.columns.status = <uint8_t*>(at + nodes)
         self.columns.result = <int8_t*>(at + 2 * nodes)
@@ -95,6 +98,7 @@ cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noe
         tree.node_visits[node] = source.node_visits[old]
         tree.value[node] = source.value[old]
         tree.value_total[node] = source.value_total[old]
+        tree.distance[node] = source.distance[old]
         tree.player[node] = source.player[old]
         tree.status[node] = source.status[old]
         first = source.first_edge[old]

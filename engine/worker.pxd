@@ -16,6 +16,7 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from engine.cache cimport Cache
+from engine.ending cimport early_t
 from engine.inflight cimport InFlight
 from engine.journal cimport Journal
 from engine.ring cimport Ring
@@ -45,6 +46,7 @@ cdef class Player:
     cdef int32_t server                    # who answers it
     cdef int32_t num_simulations
     cdef int32_t fast_simulations
+    cdef double progress                   # of the run, which num_simulations belongs to
     cdef double full_fraction
     cdef double temperature
     cdef double final_temperature
@@ -79,6 +81,7 @@ cdef class Worker:
     cdef Player first
     cdef Player second                     # the same object in self-play
     cdef bint is_match
+    cdef early_t early                     # ends of self-play; none in a match
     cdef list slots                        # GameSlot; `slot_pointers` borrows from it
     cdef void** slot_pointers              # [num_slots]
     cdef list journals
@@ -111,13 +114,14 @@ cdef class Worker:
     cdef bint _start(self, GameSlot slot) except -1
     cdef object _opening(self, uint64_t number)
     cdef int _enter(self, GameSlot slot, Journal journal) except -1
-    cdef bint _is_over(self, GameSlot slot) except -1 nogil
+    cdef int _ending(self, GameSlot slot) except -2 nogil
     cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil
-    cdef int _begin_move(self, GameSlot slot) noexcept nogil
-    cdef void _begin_search(self, GameSlot slot, Search search, Player player) noexcept nogil
+    cdef int _go_on(self, GameSlot slot) except -1 nogil
+    cdef int _begin_move(self, GameSlot slot) except -1 nogil
+    cdef int _begin_search(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef int _make_move(self, GameSlot slot) except -1 nogil
     cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil
     cdef int _record(self, GameSlot slot, Journal journal, Search search,
                      action_t action) except -1 nogil
-    cdef int _finish(self, GameSlot slot, Journal journal) except -1 nogil
+    cdef int _finish(self, GameSlot slot, Journal journal, int ending) except -1 nogil
     cdef int _recover(self) except -1

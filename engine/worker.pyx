@@ -10,6 +10,18 @@ from libc.stdlib cimport free, malloc
 from engine.atomic cimport add32, compare_swap64, fence, futex_wait, futex_wake, load32
 from engine.atomic cimport load64, now_ns, prefetch, store32
 from engine.cache cimport Cache, cache_key
+from engine.ending cimport (
+    ENDING_CUT_OFF,
+    ENDING_NONE,
+    ENDING_PROVEN,
+    ENDING_RESIGNED,
+    ENDING_RULES,
+    early_t,
+    first_resignation,
+    gives_up,
+    is_played_on,
+    is_proven_end,
+)
 from engine.inflight cimport InFlight
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
@@ -68,6 +80,7 @@ cdef class Player:
             self.kind = PLAYER_LOCAL
             self.evaluator = LocalRollout(game, seed) if spec.kind == "rollout" else LocalUniform()
         self.num_simulations = config.num_simulations
+        self.progress = 1.0
         self.fast_simulations = config.fast_simulations
         self.full_fraction = config.full_fraction
         self.temperature = config.temperature
@@ -107,6 +120,16 @@ cdef inline double _fallen(double temperature, double final, Player player,
     if player.temperature_plies == 0:
         return temperature
     return final + (temperature - final) * pow(0.5, <double>ply / player.temperature_plies)
+
+
+cdef early_t _early(config):
+    """How self-play may end games early."""
+    cdef early_t early
+    early.when_proven = config.end_when_proven
+    early.resign_value = config.resign_value
+    early.resign_plies = config.resign_plies
+    early.resign_playout = config.resign_playout
+    return early
 
 
 cdef double _arena_bytes(double memory_mb, players, int games):
@@ -164,6 +187,8 @@ cdef class Worker:
         self.is_match = len(players) == 2
         ready = [Player(p, segment, index, game, seed, spin_us) for p in players]
         self.first, self.second = ready[0], ready[len(ready) - 1]
+        if not self.is_match:
+            self.early = _early(self.first.config)
         self.rings = [(<Player>p).ring for p in ready if (<Player>p).kind == PLAYER_NETWORK]
         self.canonical = Canonical(game, canonical)
         self.cache = Cache(segment)
@@ -454,17 +479,30 @@ cdef class Worker:
             slot.full_search = False
             self._record(slot, journal, None, action)
             self._follow(slot, action)
-        if self._is_over(slot):
-            self._finish(slot, slot.journal)
-        else:
-            self._begin_move(slot)
-        return 0
+        return self._go_on(slot)
 
-    cdef bint _is_over(self, GameSlot slot) except -1 nogil:
-        """By the rules, or because no more plies are wanted."""
-        return (slot.first.root.is_terminal_c() or slot.ply >= slot.journal.max_plies
-                or (self.plies_per_game > 0 and slot.ply - <int32_t>slot.journal.header.num_opening
-                    >= self.plies_per_game))
+    cdef int _go_on(self, GameSlot slot) except -1 nogil:
+        """The next move, or the end."""
+        cdef int ending = self._ending(slot)
+        if ending == ENDING_NONE:
+            return self._begin_move(slot)
+        return self._finish(slot, slot.journal, ending)
+
+    cdef int _ending(self, GameSlot slot) except -2 nogil:
+        """How the game has ended with its last ply, if it has: see ending.pxd."""
+        cdef int32_t last = slot.ply - 1
+        if (last >= 0 and gives_up(&self.early, slot.journal, last)
+                and not is_played_on(&self.early, self.seed, slot.number)):
+            return ENDING_RESIGNED
+        if slot.first.root.is_terminal_c():
+            return ENDING_RULES
+        if last >= 0 and is_proven_end(&self.early, slot.journal, last):
+            return ENDING_PROVEN
+        if slot.ply >= slot.journal.max_plies or (
+                self.plies_per_game > 0
+                and slot.ply - <int32_t>slot.journal.header.num_opening >= self.plies_per_game):
+            return ENDING_CUT_OFF
+        return ENDING_NONE
 
     cdef int _follow(self, GameSlot slot, action_t action) except -1 nogil:
         """Play `action` in every search of the game."""
@@ -474,16 +512,14 @@ cdef class Worker:
         slot.ply += 1
         return 0
 
-    cdef int _begin_move(self, GameSlot slot) noexcept nogil:
+    cdef int _begin_move(self, GameSlot slot) except -1 nogil:
         """Decide how the move is searched, and begin."""
         cdef bint second = self._mover_is_second(slot)
         if second:
-            self._begin_search(slot, slot.second, self.second)
-        else:
-            self._begin_search(slot, slot.first, self.first)
-        return 0
+            return self._begin_search(slot, slot.second, self.second)
+        return self._begin_search(slot, slot.first, self.first)
 
-    cdef void _begin_search(self, GameSlot slot, Search search, Player player) noexcept nogil:
+    cdef int _begin_search(self, GameSlot slot, Search search, Player player) except -1 nogil:
         cdef rng_t rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_CAP)
         slot.full_search = (player.fast_simulations == 0
                             or next_uniform(&rng) < player.full_fraction)
@@ -491,10 +527,15 @@ cdef class Worker:
             player.evaluator.restart(slot.number, slot.ply)
         search.rules.policy_temperature = _fallen(
             player.root_policy_temperature, player.final_root_policy_temperature, player, slot.ply)
+        if player.progress != self.control.progress:
+            with gil:
+                player.progress = self.control.progress
+                player.num_simulations = player.config.simulations_at(player.progress)
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
             player.noise and slot.full_search,
             rng_for(self.seed, slot.number, slot.ply, PURPOSE_NOISE))
+        return 0
 
     cdef int _make_move(self, GameSlot slot) except -1 nogil:
         """The search is over: draw the move, write it down, play it."""
@@ -506,9 +547,7 @@ cdef class Worker:
             action = self._draw(slot, slot.first, self.first)
             self._record(slot, slot.journal, slot.first, action)
         self._follow(slot, action)
-        if self._is_over(slot):
-            return self._finish(slot, slot.journal)
-        return self._begin_move(slot)
+        return self._go_on(slot)
 
     cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil:
         cdef rng_t rng
@@ -533,11 +572,13 @@ cdef class Worker:
         journal.prior_values[ply] = 0.0
         journal.surprises[ply] = 0.0
         journal.results[ply] = RESULT_UNKNOWN
+        journal.distances[ply] = 0
         slot.first.root.observe_c(journal.observations + ply * journal.observation_bytes)
         if search is not None and search.tree.columns.num_nodes > 0:
             journal.root_values[ply] = search.root_value()
             journal.prior_values[ply] = search.prior_value
             journal.results[ply] = search.root_result()
+            journal.distances[ply] = search.root_distance()
             num = search.policy_target(actions, weights)
             journal.surprises[ply] = search.surprise(actions, weights, num)
             entry += num
@@ -546,11 +587,27 @@ cdef class Worker:
         self.process.counters[COUNT_PLIES] += 1
         return 0
 
-    cdef int _finish(self, GameSlot slot, Journal journal) except -1 nogil:
+    cdef int _finish(self, GameSlot slot, Journal journal, int ending) except -1 nogil:
         """The game is over: from now on its journal is the parent's."""
-        cdef bint over = slot.first.root.is_terminal_c()
-        journal.header.returns[0] = slot.first.root.outcome_c(0) if over else 0.0
-        journal.header.returns[1] = slot.first.root.outcome_c(1) if over else 0.0
+        cdef int32_t last = slot.ply - 1
+        cdef float result = 0.0          # of the player of the last ply
+        if ending == ENDING_RULES:
+            journal.header.returns[0] = slot.first.root.outcome_c(0)
+            journal.header.returns[1] = slot.first.root.outcome_c(1)
+        else:
+            if ending == ENDING_PROVEN:
+                result = journal.results[last]
+            elif ending == ENDING_RESIGNED:
+                result = -1.0
+            # 0 - x, where -x would make a draw's result minus zero.
+            journal.header.returns[0] = result if journal.players[last] == 0 else 0 - result
+            journal.header.returns[1] = 0 - journal.header.returns[0]
+        journal.header.ending = ending
+        journal.header.resign_ply = -1
+        if ending == ENDING_RESIGNED:
+            journal.header.resign_ply = last
+        elif is_played_on(&self.early, self.seed, slot.number):
+            journal.header.resign_ply = first_resignation(&self.early, journal, slot.ply)
         slot.playing = False
         self.process.counters[COUNT_GAMES] += 1
         store32(&journal.header.state, JOURNAL_FINISHED)

@@ -36,6 +36,7 @@ def random_record(game: Game, number: int, *, seed: int = 0, fast: float = 0.0) 
         prior_values=rng.uniform(-1, 1, len(actions)).astype(np.float32),
         surprises=rng.exponential(0.3, len(actions)).astype(np.float32),
         results=np.full(len(actions), 2, np.int8),
+        distances=np.zeros(len(actions), np.int16),
         observations=np.stack(observations),
         policy_offsets=np.array(offsets, np.int32),
         policy_actions=np.array(visited, np.int32),

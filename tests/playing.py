@@ -21,8 +21,8 @@ from games import Game
 UNIFORM = EvaluatorSpec(kind="uniform")
 FIELDS = (
     "number", "seed", "returns", "actions", "players", "full_search", "root_values",
-    "prior_values", "surprises", "results", "observations", "policy_offsets", "policy_actions",
-    "policy_weights", "num_opening",
+    "prior_values", "surprises", "results", "distances", "observations", "policy_offsets",
+    "policy_actions", "policy_weights", "num_opening", "ending", "resign_ply",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ import pytest
 from running import ENVIRONMENT, is_alive, log_lines, offspring, options, ringzero, wait_for
 
 import games
+from engine.records import Ending
 from trainer.checkpoint import CheckpointStore
 from trainer.config import resolve
 from trainer.learner import Learner
@@ -59,7 +60,8 @@ class Victims:
         typed = ("train", "connect4", "--run", str(self.run), "--max-time", "1h", *options(
             search__fast_simulations=4, selfplay__rows_per_generation=500,
             selfplay__games_per_worker=16, selfplay__workers=2, learner__passes_per_row=1,
-            checkpoints__keep=3,
+            checkpoints__keep=3, search__solver="true", search__end_when_proven="true",
+            search__resign_value=-0.5, search__resign_plies=2,
         ))  # fmt: skip
         with open(self.report.with_suffix(".err"), "a") as log:
             self.parent = subprocess.Popen(
@@ -161,7 +163,12 @@ def check_games(run: Path, reported: list[str]) -> None:
                 assert state.get_current_player() == record.players[ply]
                 assert np.array_equal(state.packed_observation(), record.observations[ply])
                 state.apply_action(int(record.actions[ply]))  # raises if it is not legal
-            assert state.is_terminal() and list(state.returns()) == record.returns.tolist()
+            if record.ending == Ending.RULES:
+                assert state.is_terminal() and list(state.returns()) == record.returns.tolist()
+            else:
+                proven = record.ending == Ending.PROVEN
+                assert record.returns[record.players[-1]] == (record.results[-1] if proven else -1)
+                assert proven or record.resign_ply == record.num_plies - 1
             assert record.policy_offsets[-1] == len(record.policy_weights) > 0
 
 

@@ -28,6 +28,7 @@ def record(number: int, first: float, actions: list[int] | None = None) -> GameR
         prior_values=np.zeros(num, np.float32),
         surprises=np.zeros(num, np.float32),
         results=np.full(num, 2, np.int8),
+        distances=np.zeros(num, np.int16),
         observations=np.zeros((num, 1), np.uint8),
         policy_offsets=np.zeros(num + 1, np.int32),
         policy_actions=np.zeros(0, np.int32),

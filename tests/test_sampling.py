@@ -20,7 +20,7 @@ from trainer.config import LearnerConfig
 from trainer.replay import ReplayStore
 from trainer.samples import SampleWindow
 from trainer.sampling import Draws, power_law, surprise_weights
-from trainer.value_targets import outcomes, search_values
+from trainer.value_targets import search_values, value_labels
 
 TICTACTOE = games.make("tictactoe")
 CONNECT4 = games.make("connect4")
@@ -32,7 +32,7 @@ CONNECT4 = games.make("connect4")
 def test_the_outcome_is_that_of_each_plys_player() -> None:
     record = random_record(CONNECT4, 1)
     expected = [record.returns[player] for player in record.players]
-    assert outcomes(record).tolist() == expected
+    assert value_labels(record, proofs=False).outcomes.tolist() == expected
 
 
 @pytest.mark.parametrize("td_lambda", [0.3, 0.9])

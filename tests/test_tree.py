@@ -33,7 +33,7 @@ def test_best_first_puts_the_highest_unvisited_prior_in_front(
 def test_a_tree_says_how_many_bytes_it_takes() -> None:
     tree = Tree(100, 700)
     assert (tree.num_nodes, tree.node_capacity) == (0, 100)
-    assert tree.num_bytes == 100 * 26 + 700 * 21
+    assert tree.num_bytes == 100 * 28 + 700 * 21
 
 
 @pytest.mark.parametrize(("nodes", "edges"), [(0, 1), (1, 0), (-1, 5)])

@@ -177,6 +177,10 @@ class LearnerConfig:
     value_td_lambda: float = 0.0
     """The search's value in the target becomes an average with those of later plies, a ply later
     weighing this factor less, in [0, 1) (lambda-return; KataGo's short-term values); 0: off."""
+    relabel: bool = False
+    """Learn proven results in place of outcomes: a position's label is what the first proof from
+    there on says, whatever was blundered after it, and a proven position's value target is its
+    proof alone. Needs the solver. MCTS-solver, Winands et al. 2008, turned into targets."""
     policy_weight: float = 1.0
     """Weight of the policy's cross-entropy, >= 0."""
     value_weight: float = 1.0
@@ -441,6 +445,14 @@ class BudgetConfig:
         """`max_time` in seconds, infinite without a limit."""
         return duration(self.max_time) or math.inf
 
+    def spent(self, elapsed_s: float, games: int, generations: int) -> float:
+        """Share of the budget that is spent, in [0, 1]: of the limit that is nearest; 1 without
+        any, since a run without an end has no beginning to be treated otherwise."""
+        shares = [elapsed_s / self.max_time_s] if math.isfinite(self.max_time_s) else []
+        shares += [games / self.max_games] if self.max_games else []
+        shares += [generations / self.max_generations] if self.max_generations else []
+        return min(max(shares, default=1.0), 1.0)
+
     def __post_init__(self) -> None:
         try:
             duration(self.max_time)
@@ -485,6 +497,8 @@ class RunConfig:
                 "selfplay.gating needs evaluation.best_every_minutes > 0: without tests no new "
                 "weights would ever play"
             )
+        proofs = self.search.solver or not self.learner.relabel
+        _check(self.learner, relabel=("false without search.solver", proofs))
 
 
 def preset_names() -> list[str]:

@@ -40,6 +40,7 @@ from trainer.progress import Losses, Progress, Strength, Truth
 from trainer.replay import ReplayStore, is_validation
 from trainer.reproducible import end_of_turn, reproducible_arithmetic, share_spent
 from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
+from trainer.resignation import Resignations
 from trainer.runs import RunFolder
 from trainer.samples import SampleWindow
 from trainer.starts import NUM_OFFERED, RECENT_GAMES, StartArchive
@@ -146,6 +147,9 @@ class Trainer:
         self._base: dict[str, dict[str, int]] = {}
         self._totals = {"games": 0.0, "plies": 0.0, "simulations": 0.0}
         self._num_games = 0
+        self._resignations = Resignations()
+        # Share of the budget that was spent when the weights that play were published.
+        self._spent = config.budget.spent(0.0, 0, 0)
         self._verdict = ""
         self._rollout_s = 0.0
         self._unlearned = 0  # rows that came since the learner's last turn
@@ -178,6 +182,7 @@ class Trainer:
             self._checkpoint_s = float(info["elapsed_s"])
             if self._turn_end is not None:
                 self._turn_end = int(info["turn_end"])
+            self._spent = float(info["spent"])
             self._unlearned = self._stored_rows() - int(info["rows"])
         self._spent_before = float(self.store.get("elapsed_s", 0.0))
         self._num_games = self.store.num_games()
@@ -359,6 +364,7 @@ class Trainer:
             openings=self._starts(),
             say=self.display.message,
         )
+        pool.set_progress(self._spent)
         if evaluators:
             pool.load(0, evaluators[0].path, generation)
         self._offer_starts(pool)
@@ -429,6 +435,7 @@ class Trainer:
             for record in records:
                 self._tally.add(record)
             self._num_games += len(records)
+            self._resignations.add(records)
             if self._turn_end is None:
                 self._take_in(records)
         now = time.monotonic()
@@ -506,6 +513,7 @@ class Trainer:
             "selfplay/games": float(self._num_games),
             **grouped(rates),
             **self._statistics,
+            "selfplay/false_resignations": self._resignations.false_share,
         }
         metrics.write(self.learner.step, scalars)
         self.store.add_metrics(
@@ -527,6 +535,11 @@ class Trainer:
             "generation number=%d step=%d games=%d policy=%.4f value=%.4f",
             self.generation, self.learner.step, self._num_games, losses.policy, losses.value,
         )  # fmt: skip
+        if self._resignations.too_many:
+            log.warning(
+                "false_resignations share=%.3f games=%d; lower search.resign_value",
+                self._resignations.false_share, self._resignations.num_games,
+            )  # fmt: skip
         return True
 
     def _progress(self, turn: float) -> float | None:
@@ -565,7 +578,13 @@ class Trainer:
     def _publish(self, pool: Pool) -> None:
         if self.checkpoints.latest() == self.learner.step:
             return
+        self._spent = (
+            self.config.budget.spent(self.elapsed_s, self._num_games, self.generation)
+            if self._turn_end is None
+            else share_spent(self.config.budget, self.generation, self._turn_end)
+        )
         path = self._save_checkpoint()
+        pool.set_progress(self._spent)
         if self.config.selfplay.evaluator == "network" and not self.labelling.gates:
             pool.load(0, path / "model.safetensors", self.generation)
         self._offer_starts(pool)
@@ -581,6 +600,7 @@ class Trainer:
                 "rows": self._stored_rows() - self._unlearned,
                 **({} if self._turn_end is None else {"turn_end": self._turn_end}),
                 "elapsed_s": self.elapsed_s,
+                "spent": self._spent,
             },
             config=to_toml(self.config),
         )

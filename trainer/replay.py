@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from engine.errors import StoreError
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from games.base import Game
 
 __all__ = ["Metric", "ReplayStore", "is_validation"]
@@ -36,6 +36,7 @@ COLUMNS = {
     "prior_values": "<f4",
     "surprises": "<f4",
     "results": "|i1",
+    "distances": "<i2",
     "observations": "|u1",
     "policy_offsets": "<i4",
     "policy_actions": "<i4",
@@ -47,8 +48,8 @@ SCHEMA = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE games (
     number INTEGER PRIMARY KEY, seed INTEGER NOT NULL, generation INTEGER NOT NULL,
-    num_opening INTEGER NOT NULL, num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL,
-    validation INTEGER NOT NULL,
+    num_opening INTEGER NOT NULL, ending INTEGER NOT NULL, resign_ply INTEGER NOT NULL,
+    num_plies INTEGER NOT NULL, num_full INTEGER NOT NULL, validation INTEGER NOT NULL,
     finished_at REAL NOT NULL, {", ".join(f"{name} BLOB NOT NULL" for name in COLUMNS)}
 );
 CREATE INDEX games_rows ON games (validation, number, num_plies, num_full);
@@ -234,8 +235,9 @@ class ReplayStore:
             held_out = is_validation(record.number, self._validation_share)
             num_full = int(np.count_nonzero(record.full_search))
             rows.append((record.number, record.seed, record.generation, record.num_opening,
-                         record.num_plies, num_full, held_out, now, *blobs))  # fmt: skip
-        marks = ", ".join("?" * (8 + len(COLUMNS)))
+                         int(record.ending), record.resign_ply, record.num_plies, num_full,
+                         held_out, now, *blobs))  # fmt: skip
+        marks = ", ".join("?" * (10 + len(COLUMNS)))
         with self._guard("write"), self._transaction():
             before = self._db.total_changes
             self._db.executemany(f"INSERT OR IGNORE INTO games VALUES ({marks})", rows)
@@ -251,18 +253,20 @@ class ReplayStore:
             where, args = where + " AND number <= ?", [*args, last]
         if validation is not None:
             where, args = where + " AND validation = ?", [*args, int(validation)]
-        scalars = ("number", "seed", "generation", "num_opening")
+        scalars = ("number", "seed", "generation", "num_opening", "ending", "resign_ply")
         names = ", ".join((*scalars, *COLUMNS))
         with self._guard("read"):
             query = f"SELECT {names} FROM games WHERE {where} ORDER BY number"
-            for number, seed, generation, num_opening, *blobs in self._db.execute(query, args):
+            for row in self._db.execute(query, args):
+                number, seed, generation, num_opening, ending, resign_ply, *blobs = row
                 arrays: dict[str, Any] = {
                     name: np.frombuffer(blob, dtype)
                     for (name, dtype), blob in zip(COLUMNS.items(), blobs, strict=True)
                 }
                 arrays["observations"] = arrays["observations"].reshape(len(arrays["actions"]), -1)
                 yield GameRecord(number=number, seed=seed, generation=generation,
-                                 num_opening=num_opening, **arrays)  # fmt: skip
+                                 num_opening=num_opening, ending=Ending(ending),
+                                 resign_ply=resign_ply, **arrays)  # fmt: skip
 
     def first_of_last_rows(
         self,

@@ -20,7 +20,7 @@ from trainer.config import LearnerConfig
 from trainer.replay import ReplayStore
 from trainer.sampling import Draws, power_law, ranges
 from trainer.targets import TargetColumns
-from trainer.value_targets import outcomes, search_values
+from trainer.value_targets import search_values, value_labels
 
 __all__ = ["Batch", "SampleWindow"]
 
@@ -79,6 +79,9 @@ class SampleWindow:
         and by the difference between its value and the search's; see `sampling.surprise_weights`.
     auxiliary
         Names of the auxiliary targets to keep, of `trainer.targets.NAMES`.
+    relabel
+        Let what is proven stand for the outcome, see `value_targets.value_labels`; a proven ply's
+        target is its proof alone.
     """
 
     def __init__(
@@ -98,13 +101,14 @@ class SampleWindow:
         surprise_share: float = 0.0,
         value_surprise_share: float = 0.0,
         surprise_clip: float = 4.0,
+        relabel: bool = False,
         auxiliary: Sequence[str] = (),
     ) -> None:
         self._game = game
         self._max_rows, self._fraction, self._min_rows = max_rows, fraction, min_rows
         self._growth, self._slope = growth, slope
         self._train_on_fast, self._value_mix, self._td_lambda = train_on_fast, value_mix, td_lambda
-        self._merge, self._repeats = merge, repeats
+        self._relabel, self._merge, self._repeats = relabel, merge, repeats
         self._shares = {"surprise": surprise_share, "value_surprise": value_surprise_share}
         self._surprise_clip = surprise_clip
         self.total_rows = 0
@@ -114,6 +118,7 @@ class SampleWindow:
         self._columns: dict[str, npt.NDArray[Any]] = {
             "packed": np.empty((max_rows, game.observation_bytes), np.uint8),
             "outcome": np.empty(max_rows, np.float32),
+            "exact": np.empty(max_rows, np.bool_),
             "value": np.empty(max_rows, np.float32),
             "surprise": np.empty(max_rows, np.float32),
             "value_surprise": np.empty(max_rows, np.float32),
@@ -150,6 +155,7 @@ class SampleWindow:
             surprise_share=config.surprise_share,
             value_surprise_share=config.value_surprise_share,
             surprise_clip=config.surprise_clip,
+            relabel=config.relabel,
             auxiliary=list(config.auxiliary),
         )
 
@@ -198,10 +204,12 @@ class SampleWindow:
         if self._merge == "mirrored":
             packed, symmetries = self._canonical.images(packed)
             actions = self._moved[np.repeat(symmetries, counts), actions].astype(np.int32)
+        labels = value_labels(record, proofs=self._relabel)
         surprised = record.root_values[plies] - record.prior_values[plies]
         rows = {
             "packed": packed,
-            "outcome": outcomes(record)[plies],
+            "outcome": labels.outcomes[plies],
+            "exact": labels.exact[plies],
             "value": search_values(record, self._td_lambda)[plies],
             "surprise": np.where(has_policy, record.surprises[plies], 0),
             "value_surprise": np.where(has_policy, np.abs(surprised), 0),
@@ -343,9 +351,10 @@ class SampleWindow:
         # A search's value says nothing of draws; it is read as of decisive games only, so that
         # win - loss is the value whatever the mix.
         outcome, value = self._columns["outcome"][at], self._columns["value"][at]
-        mix = self._value_mix
         won, lost = np.maximum(outcome, 0), np.maximum(-outcome, 0)
-        wdl = (1 - mix) * np.stack((won, 1 - won - lost, lost), axis=1)
+        certain = np.stack((won, 1 - won - lost, lost), axis=1)
+        mix = np.where(self._columns["exact"][at], 0.0, self._value_mix)
+        wdl = (1 - mix)[:, None] * certain
         wdl[:, 0] += mix * (1 + value) / 2
         wdl[:, 2] += mix * (1 - value) / 2
         targets: Floats = wdl.astype(np.float32)

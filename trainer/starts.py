@@ -15,26 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.records import GameRecord
-from trainer.value_targets import outcomes
+from trainer.value_targets import value_labels
 
 __all__ = ["NUM_OFFERED", "RECENT_GAMES", "StartArchive", "misjudgements"]
 
 RECENT_GAMES = 4096  # whose positions compete: older errors have been learned from
 NUM_OFFERED = 1024
-NOTHING_PROVEN = 2  # of GameRecord.results
 
 
 def misjudgements(record: GameRecord, measure: str) -> npt.NDArray[np.float32]:
     """[T] how wrong the evaluator was about each ply's position, >= 0; 0 where nothing was
     searched.
 
-    By "value": the difference between its value and the proven result, or else the outcome. By
-    "surprise": the divergence of the search's policy from its own.
+    By "value": the difference between its value and what the next proof says, or else the
+    outcome. By "surprise": the divergence of the search's policy from its own.
     """
     if measure == "surprise":
         return record.surprises.copy()
-    proven = record.results != NOTHING_PROVEN
-    truth = np.where(proven, record.results, outcomes(record))
+    truth = value_labels(record).outcomes
     searched = np.diff(record.policy_offsets) > 0
     wrong: npt.NDArray[np.float32] = np.abs(record.prior_values - truth) * searched
     return wrong.astype(np.float32)

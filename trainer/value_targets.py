@@ -1,22 +1,49 @@
-"""What each ply of a finished game is trained towards.
+"""What each ply of a finished game is worth: its outcome, what was proven, what searches say.
 
 Shapes: ``T`` plies.
+
+A position that is proven needs no outcome. For those before it, what came after the proof says
+nothing: a temperature, noise, or a search that had lost the proof may have played it away. So the
+label of a ply is what the first proof from there on says, turned to the ply's player, and the
+game's outcome where nothing was proven any more. Only the proven plies themselves are *exact*:
+the plies between a position and its first proof may hold a mistake, as those of any game may.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.records import GameRecord
 
-__all__ = ["outcomes", "search_values"]
+__all__ = ["UNPROVEN", "ValueLabels", "search_values", "value_labels"]
 
 Floats = npt.NDArray[np.float32]
 
+UNPROVEN = 2
+"""In `GameRecord.results`."""
 
-def outcomes(record: GameRecord) -> Floats:
-    """[T] what the game gave each ply's player, in [-1, 1]: the one place where it is decided."""
-    given: Floats = record.returns[record.players]
-    return given
+
+class ValueLabels(NamedTuple):
+    """What the plies of a game are taken to be worth, each for its player."""
+
+    outcomes: Floats
+    """[T] in [-1, 1]."""
+    exact: npt.NDArray[np.bool_]
+    """[T] True where the ply's own search has proven it."""
+
+
+def value_labels(record: GameRecord, *, proofs: bool = True) -> ValueLabels:
+    """The labels of `record`, proofs before outcomes; without `proofs` the outcomes alone."""
+    num, players = record.num_plies, record.players
+    exact: npt.NDArray[np.bool_] = (record.results != UNPROVEN) & proofs
+    # [T] the first proven ply from each on; num: there is none.
+    at = np.where(exact, np.arange(num), num)
+    at = np.minimum.accumulate(at[::-1])[::-1]
+    proof = np.minimum(at, num - 1)
+    sign = np.where(players[proof] == players, 1, -1)
+    outcomes = np.where(at < num, sign * record.results[proof], record.returns[players])
+    return ValueLabels(outcomes.astype(np.float32), exact)
 
 
 def search_values(record: GameRecord, td_lambda: float = 0.0) -> Floats:
@@ -35,7 +62,7 @@ def search_values(record: GameRecord, td_lambda: float = 0.0) -> Floats:
         return record.root_values
     side = np.where(record.players == 0, 1.0, -1.0)
     values = record.root_values * side
-    average = float(outcomes(record)[-1] * side[-1])
+    average = float(record.returns[0])
     averages = np.empty(record.num_plies)
     for ply in range(record.num_plies - 1, -1, -1):
         average = (1 - td_lambda) * values[ply] + td_lambda * average
