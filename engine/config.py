@@ -4,6 +4,7 @@ References
 ----------
 AlphaZero: Silver et al., "A general reinforcement learning algorithm that masters chess, shogi,
 and Go through self-play", Science 362 (2018).
+Gumbel: Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022.
 KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565.
 """
 
@@ -56,6 +57,20 @@ class SearchConfig:
     """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
     proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree
     search solver", 2008)."""
+    gumbel_actions: int = 0
+    """Actions that a Gumbel root considers, >= 0: drawn without replacement, narrowed by sequential
+    halving, so that even 2 simulations teach something. 0: PUCT at the root. Gumbel 3 uses 16."""
+    gumbel_scale: float = 1.0
+    """Scale of the Gumbel noise, >= 0. It is what varies a Gumbel root's moves, in fast searches,
+    too, in place of Dirichlet noise and temperature; matches set 0."""
+    gumbel_c_visit: float = 50.0
+    """How strongly values move the prior before there are visits, >= 0: sigma(q) =
+    (gumbel_c_visit + most visits) * gumbel_c_scale * (q + 1) / 2. Gumbel 3.4 uses 50."""
+    gumbel_c_scale: float = 1.0
+    """Scale of the same, >= 0. Gumbel 3.4 uses 1 in board games."""
+    gumbel_interior: bool = False
+    """Below a Gumbel root, visit the edge that lags most behind the improved policy; off: PUCT.
+    Gumbel 5."""
     count_kept: bool = True
     """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
     every move runs all of its simulations: matches do that."""
@@ -79,6 +94,10 @@ class SearchConfig:
             "temperature": (">= 0", self.temperature >= 0),
             "final_temperature": (">= 0", self.final_temperature >= 0),
             "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),
+            "gumbel_actions": ("an integer >= 0", self.gumbel_actions >= 0),
+            "gumbel_scale": (">= 0", self.gumbel_scale >= 0),
+            "gumbel_c_visit": (">= 0", self.gumbel_c_visit >= 0),
+            "gumbel_c_scale": (">= 0", self.gumbel_c_scale >= 0),
             "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
             "virtual_loss": (">= 0", self.virtual_loss >= 0),
             "memory_mb": (">= 0", self.memory_mb >= 0),

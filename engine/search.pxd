@@ -8,6 +8,7 @@
 
 from libc.stdint cimport int8_t, int32_t, uint64_t
 
+from engine.gumbel cimport GumbelRoot
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
 from engine.tree cimport Tree, edge_t, node_t
@@ -41,6 +42,8 @@ cdef class Search:
     cdef int32_t target                    # visits that the root's edges shall have together
     cdef bint noisy                        # mix noise into the root's prior
     cdef rng_t noise                       # its stream
+    cdef GumbelRoot gumbel                 # plans the simulations of the root
+    cdef bint by_gumbel                    # whether the config wants that
     cdef float dirichlet_alpha
     cdef float dirichlet_fraction
     cdef bint reuse_tree
@@ -73,6 +76,7 @@ cdef class Search:
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil
     cdef float surprise(self, const int32_t* actions, const float* weights,
                         int num) noexcept nogil
+    cdef void _open_root(self) noexcept nogil
     cdef void _keep_prior(self) noexcept nogil
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,

@@ -13,6 +13,13 @@ from libc.stdint cimport int8_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
+from engine.gumbel cimport (
+    GumbelRoot,
+    completed_value,
+    improved_policy,
+    improved_share,
+    improved_t,
+)
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
 from engine.rng cimport PURPOSE_NOISE, next_gamma, next_uniform, rng_for, rng_t
 from engine.softmax cimport exp_below_zero
@@ -145,6 +152,8 @@ cdef class Search:
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver
+        self.gumbel = GumbelRoot(game, config)
+        self.by_gumbel = config.gumbel_actions > 0
         self.dirichlet_alpha = config.dirichlet_alpha
         self.dirichlet_fraction = config.dirichlet_fraction
         self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
@@ -193,9 +202,7 @@ cdef class Search:
         self.noisy = noisy
         self.noise = noise
         if self.tree.columns.num_nodes > 0 and self.tree.columns.num_edges[ROOT] > 0:
-            self._keep_prior()
-            if noisy and self.tree.columns.status[ROOT] == NODE_EXPANDED:
-                self._add_noise()
+            self._open_root()
 
     cdef int gather(self) except -1 nogil:
         """Descend until a leaf needs its evaluation and return its index for scatter.
@@ -244,7 +251,14 @@ cdef class Search:
             node = ROOT
             reduction = root_reduction
             while tree.status[node] == NODE_EXPANDED:
-                edge = select_edge(tree, node, &self.puct, reduction)
+                if not self.by_gumbel or (node != ROOT and not self.gumbel.interior):
+                    edge = select_edge(tree, node, &self.puct, reduction)
+                elif node != ROOT:
+                    edge = self.gumbel.select_inside(tree, node)
+                else:
+                    edge = self.gumbel.next_edge(tree, self.num_pending > 0)
+                    if edge == NO_EDGE:
+                        return GATHER_BLOCKED
                 reduction = self.puct.fpu_reduction
                 nodes[depth] = node
                 edges[depth] = edge
@@ -272,6 +286,7 @@ cdef class Search:
 
             if tree.status[node] == NODE_WAITING:
                 # Another leaf in flight holds this node: take the descent back.
+                self.gumbel.next -= self.by_gumbel
                 while depth > 0:
                     depth -= 1
                     tree.node_visits[nodes[depth]] -= 1
@@ -374,9 +389,7 @@ cdef class Search:
         tree.status[leaf] = NODE_EXPANDED
         tree_best_first(tree, leaf)
         if leaf == ROOT:
-            self._keep_prior()
-            if self.noisy:
-                self._add_noise()
+            self._open_root()
         # Step 4. Backup.
         self._backup(index, depth, value, tree.player[leaf], depth > 0)
         self.pending[index].depth = -1
@@ -442,6 +455,15 @@ cdef class Search:
             return tree.result[edge] == <int8_t>tree.value[ROOT]
         return tree.result[edge] != RESULT_LOSS
 
+    cdef void _open_root(self) noexcept nogil:
+        """The root's prior is known: keep it, and let chance in."""
+        cdef tree_t* tree = &self.tree.columns
+        self._keep_prior()
+        if self.by_gumbel:
+            self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
+        elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
+            self._add_noise()
+
     cdef void _keep_prior(self) noexcept nogil:
         """Remember what the evaluator said of the root, before noise or proof change it."""
         cdef tree_t* tree = &self.tree.columns
@@ -501,12 +523,19 @@ cdef class Search:
         """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
 
         Equal visits are told apart by the prior, then by the order of the actions. What the
-        solver has proven comes first, see `counts`.
+        solver has proven comes first, see `counts`. A Gumbel root has drawn already.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t first = tree.first_edge[ROOT], edge, best = NO_EDGE
         cdef edge_t end = first + max(1, tree.num_visited[ROOT])
         cdef double total = 0.0, at, share
+        if self.by_gumbel:
+            self.gumbel.score(tree)
+            for edge in range(first, first + tree.num_edges[ROOT]):
+                if self.counts(edge) and (
+                        best == NO_EDGE or self.gumbel.is_better(tree, edge, best)):
+                    best = edge
+            return tree.action[best]
         for edge in range(first, end):
             if self.counts(edge) and (best == NO_EDGE or tree.visits[edge] > tree.visits[best] or (
                     tree.visits[edge] == tree.visits[best] and (
@@ -533,12 +562,15 @@ cdef class Search:
         return tree.action[best]
 
     cdef float root_value(self) noexcept nogil:
-        """Mean value of the root after its search, for the player to move there."""
+        """Mean value of the root after its search, for the player to move there; of a Gumbel root
+        the value of its improved policy."""
         cdef tree_t* tree = &self.tree.columns
         if tree.num_nodes == 0:
             return 0.0
         if tree.status[ROOT] == NODE_TERMINAL:
             return tree.value[ROOT]
+        if self.by_gumbel and tree.status[ROOT] == NODE_EXPANDED:
+            return self.gumbel.value(tree)
         return tree.value_total[ROOT] / (1 + tree.node_visits[ROOT])
 
     cdef int8_t root_result(self) noexcept nogil:
@@ -553,15 +585,28 @@ cdef class Search:
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil:
         """What the search teaches the policy: the root's actions and their weights, > 0.
 
-        Returns how many there are; room is needed for the root's visited edges. The weights are
-        the visits of the edges that count.
+        Returns how many there are; room is needed for the root's visited edges, of a Gumbel root
+        for all. The weights are the visits of the edges that count, or their shares of the
+        improved policy.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef edge_t edge, first
         cdef int num = 0
+        cdef improved_t improved
+        cdef double share
         if tree.num_nodes == 0:
             return 0
         first = tree.first_edge[ROOT]
+        if self.by_gumbel:
+            improved = improved_policy(tree, ROOT, &self.gumbel.sigma)
+            for edge in range(first, first + tree.num_edges[ROOT]):
+                if self.counts(edge):
+                    share = improved_share(&improved, tree.prior[edge],
+                                           completed_value(tree, edge, improved.mix))
+                    actions[num] = tree.action[edge]
+                    weights[num] = <float>fmax(share, 1e-30)     # sigma may round it to 0
+                    num += 1
+            return num
         for edge in range(first, first + tree.num_visited[ROOT]):
             if self.counts(edge):
                 actions[num] = tree.action[edge]
@@ -660,8 +705,19 @@ cdef class Search:
             visits[candidate["action"]] = candidate["visits"]
         return visits
 
+    def root_target(self):
+        """[A] float32: what the search teaches the policy, of sum 1; see `policy_target`."""
+        actions = np.zeros(self.game.max_legal_actions, np.int32)
+        weights = np.zeros(self.game.max_legal_actions, np.float32)
+        cdef int32_t[::1] action_rows = actions
+        cdef float[::1] weight_rows = weights
+        cdef int num = self.policy_target(&action_rows[0], &weight_rows[0])
+        target = np.zeros(self.game.num_actions, np.float32)
+        target[actions[:num]] = weights[:num]
+        return target / max(target.sum(), 1e-30)
+
     def candidates(self):
-        """The root's edges, most visited first.
+        """The root's edges, most visited first; what a Gumbel root plays is the first.
 
         Returns
         -------
@@ -673,6 +729,9 @@ cdef class Search:
         cdef edge_t edge
         if tree.num_nodes == 0:
             return []
+        played = NO_EDGE
+        if self.by_gumbel and tree.status[ROOT] != NODE_WAITING:
+            played = self.choose(0.0, NULL)
         rows = [
             {
                 "action": tree.action[edge],
@@ -685,8 +744,8 @@ cdef class Search:
         ]
         return sorted(
             rows,
-            key=lambda r: (r["proven"] != 1, r["proven"] == -1, -r["visits"], -r["prior"],
-                           r["action"]))
+            key=lambda r: (r["action"] != played, r["proven"] != 1, r["proven"] == -1,
+                           -r["visits"], -r["prior"], r["action"]))
 
     def principal_variation(self, max_length=20):
         """The actions of most visits from the root on."""

@@ -49,7 +49,8 @@ cdef class Player:
     cdef double temperature
     cdef double final_temperature
     cdef int32_t temperature_plies
-    cdef bint noise                        # Dirichlet noise in full searches
+    cdef bint noise                        # at the root, in full searches
+    cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
 
 cdef class GameSlot:
     # One of a worker's games.

@@ -71,6 +71,7 @@ cdef class Player:
         self.final_temperature = config.final_temperature
         self.temperature_plies = config.temperature_plies
         self.noise = config.dirichlet_fraction > 0
+        self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
 
 cdef class GameSlot:
@@ -453,7 +454,7 @@ cdef class Worker:
             player.evaluator.restart(slot.number, slot.ply)
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
-            player.noise and slot.full_search,
+            player.noise_always or (player.noise and slot.full_search),
             rng_for(self.seed, slot.number, slot.ply, PURPOSE_NOISE))
 
     cdef int _make_move(self, GameSlot slot) except -1 nogil:
