@@ -4,6 +4,7 @@ References
 ----------
 AlphaZero: Silver et al., "A general reinforcement learning algorithm that masters chess, shogi,
 and Go through self-play", Science 362 (2018).
+Gumbel: Danihelka et al., "Policy improvement by planning with Gumbel", ICLR 2022.
 KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565; what is newer is told in
 docs/KataGoMethods.md of its repository.
 """
@@ -95,6 +96,20 @@ class SearchConfig:
     (arXiv:2310.11305), progressive simulation."""
     progressive_share: float = 0.5
     """Share of the run's budget over which they grow, in proportion, in (0, 1]."""
+    gumbel_actions: int = 0
+    """Actions that a Gumbel root considers, >= 0: drawn without replacement, narrowed by sequential
+    halving, so that even 2 simulations teach something. 0: PUCT at the root. Gumbel 3 uses 16."""
+    gumbel_scale: float = 1.0
+    """Scale of the Gumbel noise, >= 0. It is what varies a Gumbel root's moves, in fast searches,
+    too, in place of Dirichlet noise and temperature; matches set 0."""
+    gumbel_c_visit: float = 50.0
+    """How strongly values move the prior before there are visits, >= 0: sigma(q) =
+    (gumbel_c_visit + most visits) * gumbel_c_scale * (q + 1) / 2. Gumbel 3.4 uses 50."""
+    gumbel_c_scale: float = 1.0
+    """Scale of the same, >= 0. Gumbel 3.4 uses 1 in board games."""
+    gumbel_interior: bool = False
+    """Below a Gumbel root, visit the edge that lags most behind the improved policy; off: PUCT.
+    Gumbel 5."""
     count_kept: bool = True
     """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
     every move runs all of its simulations: matches do that."""
@@ -135,6 +150,10 @@ class SearchConfig:
                 or max(1, self.fast_simulations) <= self.initial_simulations
                 <= self.num_simulations),
             "progressive_share": ("in (0, 1]", 0.0 < self.progressive_share <= 1.0),
+            "gumbel_actions": ("an integer >= 0", self.gumbel_actions >= 0),
+            "gumbel_scale": (">= 0", self.gumbel_scale >= 0),
+            "gumbel_c_visit": (">= 0", self.gumbel_c_visit >= 0),
+            "gumbel_c_scale": (">= 0", self.gumbel_c_scale >= 0),
             "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
             "virtual_loss": (">= 0", self.virtual_loss >= 0),
             "memory_mb": (">= 0", self.memory_mb >= 0),

@@ -114,7 +114,7 @@ def segment_spec(
     slots = 1
     while slots < 2 * config.games_per_worker * leaves:
         slots *= 2
-    entries = max(_visited_edges(player.search, game) for player in players)
+    entries = max(_target_entries(player.search, game) for player in players)
     return SegmentSpec(
         num_workers=config.workers,
         num_models=num_models,
@@ -134,8 +134,11 @@ def segment_spec(
     )
 
 
-def _visited_edges(search: SearchConfig, game: Game) -> int:
-    """Most root edges that a search can have visited, its kept tree included."""
+def _target_entries(search: SearchConfig, game: Game) -> int:
+    """Most actions of a policy target: the root edges that a search can have visited, its kept
+    tree included, or all of a Gumbel root."""
+    if search.gumbel_actions:
+        return game.max_legal_actions
     visits = 4 * max(search.num_simulations, search.fast_simulations) + 64
     return min(game.max_legal_actions, visits)
 

@@ -8,6 +8,7 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 
+from engine.gumbel cimport GumbelRoot
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
 from engine.root cimport root_rules_t
@@ -44,6 +45,8 @@ cdef class Search:
     cdef rng_t noise                       # its stream
     cdef root_rules_t rules                # of a noisy root; its temperature is a caller's to set
     cdef bint root_changed                 # the root's prior is not the evaluator's any more
+    cdef GumbelRoot gumbel                 # plans the simulations of the root
+    cdef bint by_gumbel                    # whether the config wants that
     cdef bint reuse_tree
     cdef bint count_kept
     cdef bint solver
@@ -77,6 +80,7 @@ cdef class Search:
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil
     cdef float surprise(self, const int32_t* actions, const float* weights,
                         int num) noexcept nogil
+    cdef void _open_root(self) noexcept nogil
     cdef void _keep_prior(self) noexcept nogil
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,

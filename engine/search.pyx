@@ -13,6 +13,13 @@ from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
+from engine.gumbel cimport (
+    GumbelRoot,
+    completed_value,
+    improved_policy,
+    improved_share,
+    improved_t,
+)
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
 from engine.rng cimport PURPOSE_NOISE, next_uniform, rng_for, rng_t
 from engine.root cimport (
@@ -165,6 +172,8 @@ cdef class Search:
         self.rules.forced_playouts = config.forced_playouts
         self.puct.widening_base = config.widening_base
         self.puct.widening_exponent = config.widening_exponent
+        self.gumbel = GumbelRoot(game, config)
+        self.by_gumbel = config.gumbel_actions > 0
         self.puct.virtual_loss = config.virtual_loss if self.leaves_in_flight > 1 else 0.0
         for i in range(SCALE_TABLE):
             self.puct.scale[i] = exploration_scale(&self.puct, i)
@@ -214,11 +223,7 @@ cdef class Search:
         self.noisy = noisy
         self.noise = noise
         if self.tree.columns.num_nodes > 0 and self.tree.columns.num_edges[ROOT] > 0:
-            if self.root_changed:
-                self._restore_prior()
-            self._keep_prior()
-            if noisy and self.tree.columns.status[ROOT] == NODE_EXPANDED:
-                self._change_prior()
+            self._open_root()
 
     cdef int gather(self) except -1 nogil:
         """Descend until a leaf needs its evaluation and return its index for scatter.
@@ -269,7 +274,13 @@ cdef class Search:
             reduction = root_reduction
             while tree.status[node] == NODE_EXPANDED:
                 edge = NO_EDGE
-                if forced_playouts > 0.0 and depth == 0:
+                if self.by_gumbel and node == ROOT:
+                    edge = self.gumbel.next_edge(tree, self.num_pending > 0)
+                    if edge == NO_EDGE:
+                        return GATHER_BLOCKED
+                elif self.by_gumbel and self.gumbel.interior:
+                    edge = self.gumbel.select_inside(tree, node)
+                elif forced_playouts > 0.0 and depth == 0:
                     edge = forced_edge(tree, forced_playouts)
                 if edge == NO_EDGE:
                     edge = select_edge(tree, node, &self.puct, reduction)
@@ -300,6 +311,7 @@ cdef class Search:
 
             if tree.status[node] == NODE_WAITING:
                 # Another leaf in flight holds this node: take the descent back.
+                self.gumbel.next -= self.by_gumbel
                 while depth > 0:
                     depth -= 1
                     tree.node_visits[nodes[depth]] -= 1
@@ -402,9 +414,7 @@ cdef class Search:
         tree.status[leaf] = NODE_EXPANDED
         tree_best_first(tree, leaf)
         if leaf == ROOT:
-            self._keep_prior()
-            if self.noisy:
-                self._change_prior()
+            self._open_root()
         # Step 4. Backup.
         self._backup(index, depth, value, tree.player[leaf], depth > 0)
         self.pending[index].depth = -1
@@ -435,6 +445,17 @@ cdef class Search:
         if tree.status[ROOT] == NODE_TERMINAL:
             return keeps_proof(tree, ROOT, edge)
         return tree.result[edge] != RESULT_LOSS
+
+    cdef void _open_root(self) noexcept nogil:
+        """The root's prior is known: keep it, and let chance in."""
+        cdef tree_t* tree = &self.tree.columns
+        if self.root_changed:
+            self._restore_prior()
+        self._keep_prior()
+        if self.by_gumbel:
+            self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
+        elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
+            self._change_prior()
 
     cdef void _keep_prior(self) noexcept nogil:
         """Remember what the evaluator said of the root, before noise or proof change it, and the
@@ -518,12 +539,20 @@ cdef class Search:
         """Draw an action by visits ** (1 / temperature); at 0 the most visited one.
 
         What the solver has proven comes first, see `counts`. Forced visits are visits here: they
-        are taken off the policy target alone.
+        are taken off the policy target alone. A Gumbel root has drawn already.
         """
         cdef tree_t* tree = &self.tree.columns
-        cdef edge_t first = tree.first_edge[ROOT], edge, best = self._most_visited()
+        cdef edge_t first = tree.first_edge[ROOT], edge, best = NO_EDGE
         cdef edge_t end = first + max(1, tree.num_visited[ROOT])
         cdef double total = 0.0, at, share
+        if self.by_gumbel:
+            self.gumbel.score(tree)
+            for edge in range(first, first + tree.num_edges[ROOT]):
+                if self.counts(edge) and (
+                        best == NO_EDGE or self.gumbel.is_better(tree, edge, best)):
+                    best = edge
+            return tree.action[best]
+        best = self._most_visited()
         if best == NO_EDGE:
             # Every visited move is lost; the next one may not be.
             return tree.action[end if tree.num_visited[ROOT] < tree.num_edges[ROOT] else first]
@@ -543,12 +572,15 @@ cdef class Search:
         return tree.action[best]
 
     cdef float root_value(self) noexcept nogil:
-        """Mean value of the root after its search, for the player to move there."""
+        """Mean value of the root after its search, for the player to move there; of a Gumbel root
+        the value of its improved policy."""
         cdef tree_t* tree = &self.tree.columns
         if tree.num_nodes == 0:
             return 0.0
         if tree.status[ROOT] == NODE_TERMINAL:
             return tree.value[ROOT]
+        if self.by_gumbel and tree.status[ROOT] == NODE_EXPANDED:
+            return self.gumbel.value(tree)
         return tree.value_total[ROOT] / (1 + tree.node_visits[ROOT])
 
     cdef int8_t root_result(self) noexcept nogil:
@@ -567,18 +599,32 @@ cdef class Search:
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil:
         """What the search teaches the policy: the root's actions and their weights, > 0.
 
-        Returns how many there are; room is needed for the root's visited edges. The weights are
-        the visits of the edges that count, less the forced ones.
+        Returns how many there are; room is needed for the root's visited edges, of a Gumbel root
+        for all. The weights are the visits of the edges that count, less the forced ones, or
+        their shares of the improved policy.
         """
         cdef tree_t* tree = &self.tree.columns
         cdef float forced_playouts = self.rules.forced_playouts if self.noisy else 0.0
         cdef edge_t edge, first, best
         cdef int num = 0
         cdef int32_t visits
-        cdef double best_score = 0.0
-        if tree.num_nodes == 0 or tree.num_visited[ROOT] == 0:
+        cdef double best_score = 0.0, share
+        cdef improved_t improved
+        if tree.num_nodes == 0:
             return 0
         first = tree.first_edge[ROOT]
+        if self.by_gumbel:
+            improved = improved_policy(tree, ROOT, &self.gumbel.sigma)
+            for edge in range(first, first + tree.num_edges[ROOT]):
+                if self.counts(edge):
+                    share = improved_share(&improved, tree.prior[edge],
+                                           completed_value(tree, edge, improved.mix))
+                    actions[num] = tree.action[edge]
+                    weights[num] = <float>fmax(share, 1e-30)     # sigma may round it to 0
+                    num += 1
+            return num
+        if tree.num_visited[ROOT] == 0:
+            return 0
         best = self._most_visited()
         if best != NO_EDGE:
             best_score = visited_score(tree, &self.puct, best, tree.visits[best])
@@ -686,8 +732,19 @@ cdef class Search:
             visits[candidate["action"]] = candidate["visits"]
         return visits
 
+    def root_target(self):
+        """[A] float32: what the search teaches the policy, of sum 1; see `policy_target`."""
+        actions = np.zeros(self.game.max_legal_actions, np.int32)
+        weights = np.zeros(self.game.max_legal_actions, np.float32)
+        cdef int32_t[::1] action_rows = actions
+        cdef float[::1] weight_rows = weights
+        cdef int num = self.policy_target(&action_rows[0], &weight_rows[0])
+        target = np.zeros(self.game.num_actions, np.float32)
+        target[actions[:num]] = weights[:num]
+        return target / max(target.sum(), 1e-30)
+
     def candidates(self):
-        """The root's edges, most visited first.
+        """The root's edges, most visited first; what a Gumbel root plays is the first.
 
         Returns
         -------
@@ -700,6 +757,9 @@ cdef class Search:
         cdef edge_t edge
         if tree.num_nodes == 0:
             return []
+        played = NO_EDGE
+        if self.by_gumbel and tree.status[ROOT] != NODE_WAITING:
+            played = self.choose(0.0, NULL)
         rows = [
             {
                 "action": tree.action[edge],
@@ -714,8 +774,8 @@ cdef class Search:
         ]
         return sorted(
             rows,
-            key=lambda r: (-_rank(r["proven"], r["distance"]), -r["visits"], -r["prior"],
-                           r["action"]))
+            key=lambda r: (r["action"] != played, -_rank(r["proven"], r["distance"]),
+                           -r["visits"], -r["prior"], r["action"]))
 
     def principal_variation(self, max_length=20):
         """The actions of most visits from the root on; what is proven is followed to its end."""

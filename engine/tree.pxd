@@ -106,6 +106,18 @@ cdef inline node_t tree_add_node(tree_t* tree, int player, node_status_t status)
     return node
 
 
+cdef inline edge_t tree_to_front(tree_t* tree, node_t node, edge_t edge) noexcept nogil:
+    """Bring an unvisited edge right behind the visited ones; returns where it is now."""
+    cdef edge_t front = tree.first_edge[node] + tree.num_visited[node]
+    cdef float prior = tree.prior[front]
+    cdef action_t action = tree.action[front]
+    tree.prior[front] = tree.prior[edge]
+    tree.prior[edge] = prior
+    tree.action[front] = tree.action[edge]
+    tree.action[edge] = action
+    return front
+
+
 cdef inline void tree_best_first(tree_t* tree, node_t node) noexcept nogil:
     """Bring the unvisited edge of highest prior behind the visited ones.
 
@@ -116,17 +128,10 @@ cdef inline void tree_best_first(tree_t* tree, node_t node) noexcept nogil:
     cdef edge_t best = front, edge
     cdef float* prior = tree.prior
     cdef action_t* action = tree.action
-    cdef float p
-    cdef action_t a
     for edge in range(front + 1, end):
         if prior[edge] > prior[best] or (
             prior[edge] == prior[best] and action[edge] < action[best]
         ):
             best = edge
     if best != front:
-        p = prior[front]
-        prior[front] = prior[best]
-        prior[best] = p
-        a = action[front]
-        action[front] = action[best]
-        action[best] = a
+        tree_to_front(tree, node, best)

@@ -53,7 +53,8 @@ cdef class Player:
     cdef int32_t temperature_plies
     cdef double root_policy_temperature
     cdef double final_root_policy_temperature
-    cdef bint noise                        # Dirichlet noise in full searches
+    cdef bint noise                        # at the root, in full searches
+    cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
 
 cdef class GameSlot:
     # One of a worker's games.

@@ -89,6 +89,7 @@ cdef class Player:
         self.root_policy_temperature = config.root_policy_temperature
         self.final_root_policy_temperature = config.final_root_policy_temperature
         self.noise = config.dirichlet_fraction > 0
+        self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
 
 cdef class GameSlot:
@@ -533,7 +534,7 @@ cdef class Worker:
                 player.num_simulations = player.config.simulations_at(player.progress)
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
-            player.noise and slot.full_search,
+            player.noise_always or (player.noise and slot.full_search),
             rng_for(self.seed, slot.number, slot.ply, PURPOSE_NOISE))
         return 0
 

@@ -58,6 +58,7 @@ def match_search(num_simulations: int, base: SearchConfig | None = None) -> Sear
         num_simulations=num_simulations,
         fast_simulations=0,
         dirichlet_fraction=0.0,
+        gumbel_scale=0.0,
         temperature=0.0,
         final_temperature=0.0,
         temperature_plies=0,

@@ -1,0 +1,6 @@
+from engine.config import SearchConfig
+from games.base import Game
+
+class GumbelRoot:
+    interior: bool
+    def __new__(cls, game: Game, config: SearchConfig) -> GumbelRoot: ...
