@@ -35,7 +35,10 @@ app = cyclopts.App(
 )
 bench = cyclopts.App(name="bench", help="Measure the engine's parts on this machine.")
 app.command(bench)
-app.command("trainer.cli_ablate:ablate")
+app.command(
+    "trainer.cli_ablate:ablate",
+    help="Measure what a switch is worth: equal time with and without it, then a match.",
+)
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
