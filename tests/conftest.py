@@ -1,12 +1,27 @@
 """Fixtures of all tests."""
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from trainer.logs import LIBRARIES
+
 # The tests' tiny networks need no measured back end; where one is wanted, a test asks for it.
 os.environ["RINGZERO_BACKEND"] = "torch"
+
+
+@pytest.fixture(autouse=True)
+def loggers() -> Iterator[None]:
+    """Commands called in this process must not decide what later tests get to see."""
+    ours = [logging.getLogger(name) for name in LIBRARIES]
+    before = [(logger.level, logger.handlers[:]) for logger in ours]
+    yield
+    for logger, (level, handlers) in zip(ours, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

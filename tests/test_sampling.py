@@ -181,7 +181,7 @@ def test_a_merged_position_has_the_means_of_the_rows_that_are_left(merge, max_ro
     assert len(expected) < len(rows)
     batch = window.sample(4000, np.random.default_rng(1), symmetries=False)
     drawn = Counter()
-    for observation, policy, wdl, weight in zip(*batch, strict=True):
+    for observation, policy, wdl, weight in zip(*batch[:4], strict=True):
         alike = expected[observation.tobytes()]
         assert weight == 1
         np.testing.assert_allclose(policy, np.mean([p for p, _ in alike], axis=0), atol=1e-6)

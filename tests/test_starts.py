@@ -29,14 +29,15 @@ STARTS = [[4, 0], [0, 4], [8], [2, 4, 6]]
 def test_a_value_is_measured_against_what_is_proven_or_else_the_outcome() -> None:
     record = random_record(CONNECT4, 1)
     results = np.full(record.num_plies, 2, np.int8)
-    results[-3:] = 0
+    results[5] = 1
     offsets = record.policy_offsets.copy()
     offsets[:3] = offsets[2]  # two plies that were not searched
     record = replace(record, results=results, policy_offsets=offsets)
     found = misjudgements(record, "value")
     for ply in range(record.num_plies):
-        proven = ply >= record.num_plies - 3
-        truth = 0.0 if proven else record.returns[record.players[ply]]
+        player = record.players[ply]
+        won = 1.0 if player == record.players[5] else -1.0
+        truth = won if ply <= 5 else record.returns[player]
         expected = 0.0 if ply < 2 else abs(float(record.prior_values[ply]) - truth)
         assert found[ply] == pytest.approx(expected, abs=1e-6)
     assert misjudgements(record, "surprise").tolist() == record.surprises.tolist()
