@@ -75,6 +75,9 @@ class SearchConfig:
     leaf in flight."""
     reuse_tree: bool = True
     """Keep the chosen child's subtree for the next move."""
+    transpositions: bool = False
+    """A position that several lines reach at the same ply is searched once for all of them: the
+    tree becomes a graph. KataGo, docs/GraphSearch.md; Czech et al. 2020."""
     solver: bool = False
     """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
     proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree

@@ -38,6 +38,7 @@ cdef class Search:
     cdef Tree tree
     cdef Tree spare                        # of the same size, shared by a worker's searches
     cdef GameState root                    # the position at the root
+    cdef int32_t root_ply                  # plies from `set_root` to it
     cdef GameState state                   # scratch; after gather, the position of the leaf
     cdef puct_t puct
     cdef int32_t target                    # visits that the root's edges shall have together
@@ -85,6 +86,10 @@ cdef class Search:
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil
+    cdef node_t _find_shared(self, node_t parent, edge_t edge, int32_t depth) except -2 nogil
+    cdef void _correct(self, int row, int depth) noexcept nogil
+    cdef int32_t _others_passing(self, const int32_t* paths, int row, int depth,
+                                 int32_t passed) noexcept nogil
     cdef bint counts(self, edge_t edge) noexcept nogil
     cdef void _change_prior(self) noexcept nogil
     cdef void _restore_prior(self) noexcept nogil

@@ -49,7 +49,17 @@ from engine.tree cimport (
     tree_clear,
     tree_copy_subtree,
     tree_has_room,
+    tree_link,
     tree_t,
+)
+from engine.transposition cimport (
+    correct_edge,
+    find_node,
+    forget_nodes,
+    is_ahead,
+    node_key,
+    remember_node,
+    transposition_bytes,
 )
 from games.base cimport Game, GameState, action_t
 
@@ -101,13 +111,14 @@ def arena_rows(Game game not None, config not None, num_bytes=0):
             config.num_simulations, config.fast_simulations) + 64
         return nodes, min(nodes * game.max_legal_actions, 2**31 - 1)
     per_node = min(EDGES_PER_NODE, game.max_legal_actions)
-    nodes = min(int(num_bytes) // tree_bytes(1, per_node), 2**31 // per_node - 1)
+    node_bytes = tree_bytes(1, per_node) + (transposition_bytes(1) if config.transpositions else 0)
+    nodes = min(int(num_bytes) // node_bytes, 2**31 // per_node - 1)
     # The root and its children, each with its edges.
     least = (1 + game.max_legal_actions) * game.max_legal_actions
     if nodes * per_node < least or nodes <= game.max_legal_actions:
         least = max(-(-least // per_node), game.max_legal_actions + 1)
         raise ConfigError(
-            f"memory must be at least {tree_bytes(least, least * per_node)} bytes an arena for "
+            f"memory must be at least {least * node_bytes} bytes an arena for "
             f"{game.name}, got {int(num_bytes)}; raise it, or play fewer games at once")
     return nodes, nodes * per_node
 
@@ -144,16 +155,18 @@ cdef class Search:
         else:
             nodes = max(int(node_capacity), 2)
             edges = min(nodes * game.max_legal_actions, 2**31 - 1)
-        self.tree = Tree(nodes, edges)
+        self.tree = Tree(nodes, edges, config.transpositions)
         if not config.reuse_tree:
             self.spare = Tree(1, 1)      # never used
         elif spare is None:
-            self.spare = Tree(nodes, edges)
+            self.spare = Tree(nodes, edges, config.transpositions)
         else:
             self.spare = spare.spare
             if (self.spare.columns.node_capacity != nodes
-                    or self.spare.columns.edge_capacity != edges):
-                raise ValueError("spare must be a search of the same game and capacity")
+                    or self.spare.columns.edge_capacity != edges
+                    or (self.spare.columns.num_slots > 0) != config.transpositions):
+                raise ValueError(
+                    "spare must be a search of the same game, capacity and transpositions")
         self.root = game.initial_state()
         self.state = game.initial_state()
         self.puct.c_init = config.c_init
@@ -206,6 +219,8 @@ cdef class Search:
         if state is not self.root:
             self.root.copy_from_c(state)
         tree_clear(&self.tree.columns)
+        forget_nodes(&self.tree.columns)
+        self.root_ply = 0
         for i in range(self.leaves_in_flight):
             self.pending[i].depth = -1
         self.num_pending = 0
@@ -236,6 +251,7 @@ cdef class Search:
         cdef int max_legal = self.game.max_legal_actions
         cdef node_t node, parent
         cdef edge_t edge
+        cdef bint transpositions = tree.num_slots > 0
         cdef node_t* nodes
         cdef edge_t* edges
         cdef float reduction, root_reduction = (
@@ -294,13 +310,15 @@ cdef class Search:
                 self.state.apply_c(tree.action[edge])
                 parent = node
                 node = tree.child[edge]
+                if transpositions:
+                    if node == NO_NODE:
+                        node = self._find_shared(parent, edge, depth)
+                    if node != NO_NODE and is_ahead(tree, node, edge):
+                        break
                 if node == NO_NODE:
                     # Step 2. Expand: the new node is terminal, or waits for its evaluation.
                     node = tree_add_node(tree, self.state.current_player_c(), NODE_WAITING)
-                    tree.child[edge] = node
-                    tree.num_visited[parent] += 1
-                    if tree.num_visited[parent] < tree.num_edges[parent]:
-                        tree_best_first(tree, parent)
+                    tree_link(tree, parent, edge, node)
                     if not self.state.is_terminal_c():
                         self.pending[row].depth = depth
                         break
@@ -318,9 +336,9 @@ cdef class Search:
                     tree.visits[edges[depth]] -= 1
                     tree.value_sum[edges[depth]] += virtual_loss
                 return GATHER_BLOCKED
-            # Step 4. Backup, at once: a terminal value is exact.
+            # Step 4. Backup, at once: a terminal value is exact, a shared node's known.
             self._backup(row, depth, tree.value[node], tree.player[node], True)
-            if self.solver:
+            if self.solver and tree.status[node] == NODE_TERMINAL:
                 prove_path(tree, nodes, edges, depth)
 
         # Step 2, ended: the leaf's edges.
@@ -337,6 +355,21 @@ cdef class Search:
             tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
+
+    cdef node_t _find_shared(self, node_t parent, edge_t edge, int32_t depth) except -2 nogil:
+        """The node of the position in `state`, found by another line of play: the unvisited edge
+        now leads there, too, unless the node still waits for its evaluation.
+
+        NO_NODE: the position is new, and the table expects its node in the next row.
+        """
+        cdef tree_t* tree = &self.tree.columns
+        cdef uint64_t key = node_key(self.state.hash_c(), self.root_ply + depth)
+        cdef node_t node = find_node(tree, key)
+        if node == NO_NODE:
+            remember_node(tree, tree.num_nodes, key)
+        elif tree.status[node] != NODE_WAITING:
+            tree_link(tree, parent, edge, node)
+        return node
 
     cdef void prefetch_leaf(self, int index) noexcept nogil:
         """Ask for the memory that scattering to the leaf, and the next descent, will read."""
@@ -431,12 +464,39 @@ cdef class Search:
         cdef float* value_total = tree.value_total
         cdef float virtual_loss = self.puct.virtual_loss, signed_value
         cdef int32_t i
+        self.num_simulations += counted
+        self.sum_depths += depth
+        if tree.num_slots > 0:
+            self._correct(row, depth)
+            return
         for i in range(depth - 1, -1, -1):
             signed_value = value if tree.player[nodes[i]] == player else -value
             value_sum[edges[i]] += virtual_loss + signed_value
             value_total[nodes[i]] += signed_value
-        self.num_simulations += counted
-        self.sum_depths += depth
+
+    cdef void _correct(self, int row, int depth) noexcept nogil:
+        """Backup on a graph: every edge of the path takes on its child's value, the last first."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef node_t* nodes = self.path_nodes + <size_t>row * self.max_depth
+        cdef edge_t* edges = self.path_edges + <size_t>row * self.max_depth
+        cdef int32_t i, edge_others = 0, child_others = 0
+        for i in range(depth - 1, -1, -1):
+            if self.leaves_in_flight > 1:
+                edge_others = self._others_passing(self.path_edges, row, i, edges[i])
+                child_others = self._others_passing(
+                    self.path_nodes, row, i + 1, tree.child[edges[i]])
+            correct_edge(tree, nodes[i], edges[i], edge_others, child_others,
+                         self.puct.virtual_loss)
+
+    cdef int32_t _others_passing(self, const int32_t* paths, int row, int depth,
+                                 int32_t passed) noexcept nogil:
+        """Leaves in flight, but for that of `row`, whose path has `passed` at `depth`: a node or
+        an edge is at the same depth of every path."""
+        cdef int32_t other, num = 0
+        for other in range(self.leaves_in_flight):
+            num += (other != row and self.pending[other].depth > depth
+                    and paths[<size_t>other * self.max_depth + depth] == passed)
+        return num
 
     cdef bint counts(self, edge_t edge) noexcept nogil:
         """Whether a root edge is a move to consider: not proven lost while another is not; of a
@@ -515,6 +575,7 @@ cdef class Search:
             return self.set_root(self.root)
         tree_copy_subtree(&self.spare.columns, tree, child)
         self.tree.swap(self.spare)
+        self.root_ply += 1
         self.root_changed = False       # a child's prior never was
         return 0
 

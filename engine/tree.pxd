@@ -12,7 +12,7 @@
 # unvisited one of highest prior. An unvisited edge's score grows with its prior alone, so a
 # scan that stops there has seen every candidate, however many legal actions the node has.
 
-from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint64_t
 
 from games.base cimport action_t
 
@@ -59,6 +59,11 @@ cdef struct tree_t:
     node_t* child            # NO_NODE until first visited
     action_t* action
     int8_t* result           # edge_result_t
+
+    # With transpositions, see transposition.pxd; NULL and 0 without.
+    uint64_t* key            # [node_capacity] of a position and its ply; the root has none
+    node_t* slots            # [num_slots] nodes by key
+    uint64_t num_slots
 
 cdef class Tree:
     cdef tree_t columns
@@ -135,3 +140,11 @@ cdef inline void tree_best_first(tree_t* tree, node_t node) noexcept nogil:
             best = edge
     if best != front:
         tree_to_front(tree, node, best)
+
+
+cdef inline void tree_link(tree_t* tree, node_t parent, edge_t edge, node_t child) noexcept nogil:
+    """The edge, the first unvisited one of its node, leads to `child` from now on."""
+    tree.child[edge] = child
+    tree.num_visited[parent] += 1
+    if tree.num_visited[parent] < tree.num_edges[parent]:
+        tree_best_first(tree, parent)

@@ -1,6 +1,8 @@
 class Tree:
     num_bytes: int
-    def __new__(cls, node_capacity: int, edge_capacity: int) -> Tree: ...
+    def __new__(
+        cls, node_capacity: int, edge_capacity: int, transpositions: bool = False
+    ) -> Tree: ...
     @property
     def num_nodes(self) -> int: ...
     @property

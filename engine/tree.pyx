@@ -4,6 +4,14 @@ from libc.stdint cimport int16_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
+from engine.transposition cimport (
+    SLOTS_PER_NODE,
+    find_node,
+    forget_nodes,
+    remember_node,
+    transposition_bytes,
+)
+
 
 cdef class Tree:
     """Node and edge columns in one allocation that never grows.
@@ -12,6 +20,8 @@ cdef class Tree:
     ----------
     node_capacity, edge_capacity
         Rows; a full tree refuses new nodes, and the search ends early.
+    transpositions
+        Whether nodes can be found by their positions.
 
     Raises
     ------
@@ -19,7 +29,7 @@ cdef class Tree:
         If the allocation fails; the text says how many bytes were asked for.
     """
 
-    def __cinit__(self, node_t node_capacity, edge_t edge_capacity):
+    def __cinit__(self, node_t node_capacity, edge_t edge_capacity, bint transpositions=False):
         if node_capacity < 1 or edge_capacity < 1:
             raise ValueError(
                 f"a tree's capacities must be >= 1, got {node_capacity} and {edge_capacity}"
@@ -28,6 +38,8 @@ cdef class Tree:
         self.columns.edge_capacity = edge_capacity
         cdef size_t nodes = <size_t>node_capacity, edges = <size_t>edge_capacity
         self.num_bytes = tree_bytes(nodes, edges)
+        if transpositions:
+            self.num_bytes += transposition_bytes(nodes)
         self.memory = malloc(self.num_bytes)
         if self.memory == NULL:
             raise MemoryError(
@@ -38,6 +50,12 @@ cdef class Tree:
         memset(self.memory, 0, self.num_bytes)
         cdef char* at = <char*>self.memory
         # The widest columns first: every column is aligned.
+        if transpositions:
+            self.columns.num_slots = SLOTS_PER_NODE * nodes
+            self.columns.key = <uint64_t*>at
+            self.columns.slots = <node_t*>(at + 8 * nodes)
+            forget_nodes(&self.columns)
+            at += transposition_bytes(nodes)
         self.columns.prior = <float*>at
         self.columns.value_sum = <float*>(at + 4 * edges)
         self.columns.visits = <int32_t*>(at + 8 * edges)
@@ -84,10 +102,12 @@ cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noe
     """Make `tree` the subtree of `source` below `root`, in breadth-first order.
 
     Both have the same capacities, so it always fits. Until a node is copied, its new row's
-    `first_edge` holds its old row: the arena is its own queue.
+    `first_edge` holds its old row: the arena is its own queue. With transpositions it is a graph,
+    and a node that has a new row already is found by its key.
     """
-    cdef node_t node = 0, old, child
+    cdef node_t node = 0, old, child, copy
     cdef edge_t edge, to, first
+    forget_nodes(tree)
     tree.num_nodes = 1
     tree.num_edges_used = 0
     tree.first_edge[0] = root
@@ -111,11 +131,17 @@ cdef void tree_copy_subtree(tree_t* tree, const tree_t* source, node_t root) noe
             tree.action[to] = source.action[edge]
             tree.result[to] = source.result[edge]
             child = source.child[edge]
-            tree.child[to] = NO_NODE
+            copy = NO_NODE
             if child != NO_NODE:
-                tree.child[to] = tree.num_nodes
-                tree.first_edge[tree.num_nodes] = child
-                tree.num_nodes += 1
+                if tree.num_slots > 0:
+                    copy = find_node(tree, source.key[child])
+                if copy == NO_NODE:
+                    copy = tree.num_nodes
+                    tree.first_edge[copy] = child
+                    tree.num_nodes += 1
+                    if tree.num_slots > 0:
+                        remember_node(tree, copy, source.key[child])
+            tree.child[to] = copy
             to += 1
         tree.num_edges_used = to
         node += 1
