@@ -1,5 +1,7 @@
 """Stored positions searched again: chosen, offered, searched, recovered, and learned from."""
 
+import os
+import signal
 from collections import Counter
 from dataclasses import replace
 
@@ -242,6 +244,28 @@ def test_processes_search_what_serial_mode_searches() -> None:
         with pool:
             found.append(play(pool))
     assert any(record.ending == Ending.REANALYSED for record in found[0].values())
+    assert_same_records(found[1], found[0])
+
+
+@pytest.mark.chaos
+def test_a_killed_worker_loses_and_repeats_no_search() -> None:
+    games_before = [random_record(CONNECT4, n).actions.tolist() for n in range(4)]
+    starts = [Start(actions[:ply], (1.0, -1.0)) for actions in games_before for ply in range(5)]
+    found = []
+    for victim in (None, "worker-0"):
+        config = PoolConfig(workers=2, games_per_worker=5, reanalyses=20, serial=victim is None)
+        pool = Pool(CONNECT4, [network(60)], [UNIFORM], config, seed=1, game_limit=80)
+        pool.offer_reanalyses(starts, 0.7)
+        records = {}
+        with pool:
+            for record in pool.games(60):
+                if victim and not records:
+                    os.kill(pool.pids[victim], signal.SIGKILL)
+                assert record.number not in records
+                records[record.number] = record
+            assert pool.num_restarts == (victim is not None)
+        found.append(records)
+    assert sum(record.ending == Ending.REANALYSED for record in found[0].values()) > 40
     assert_same_records(found[1], found[0])
 
 
