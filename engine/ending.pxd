@@ -1,4 +1,5 @@
-# How a self-play game ends before the rules end it: proven, resigned, or cut off.
+# How a self-play game ends before the rules end it: proven, resigned, cut off, or after the one
+# ply that it is for, a stored game's position searched again.
 #
 # Everything is judged from the game's journal, so that the successor of a dead worker judges as
 # it would have, and no state has to survive. Order matters: a player resigns before the move it
@@ -16,12 +17,18 @@ cdef enum ending_t:          # engine.records.Ending, and none yet
     ENDING_PROVEN = 1
     ENDING_RESIGNED = 2
     ENDING_CUT_OFF = 3
+    ENDING_REANALYSED = 4
 
 cdef struct early_t:         # which early ends there are; zeros: none
     bint when_proven
     float resign_value       # 0: nobody resigns
     int32_t resign_plies
     double resign_playout
+
+
+cdef inline bint is_reanalysed(Journal journal, int32_t ply) noexcept nogil:
+    """Whether `ply` plies are all that was wanted: those of a stored game, and one search."""
+    return journal.header.one_ply and ply > <int32_t>journal.header.num_opening
 
 
 cdef inline bint is_proven_end(const early_t* early, Journal journal, int32_t ply) noexcept nogil:

@@ -23,11 +23,12 @@ cdef struct journal_header_t:
     uint32_t num_plies       # complete plies; released after the ply's data
     uint64_t number          # of the game
     uint64_t generation      # of the weights when the game began
-    float returns[2]         # set when FINISHED
+    float returns[2]         # set when FINISHED; of one ply: the stored game's, from the start
     uint32_t num_opening     # plies that were given, not searched
     int32_t ending           # ending_t, set when FINISHED
     int32_t resign_ply       # see GameRecord; set when FINISHED
-    uint32_t _pad[5]
+    uint32_t one_ply         # 1: a stored game's position, searched once; returns are given
+    uint32_t _pad[4]
 
 cdef class Journal:
     cdef readonly Segment segment

@@ -31,7 +31,7 @@ from engine.process import Child, cpu_count, spawn
 from engine.records import GameRecord
 from engine.segment import Segment, SegmentSpec, cache_entries
 from engine.server import Server, server_main
-from engine.starts import StartTable
+from engine.starts import Start, StartTable
 from engine.tuning import RING_S, Settings, seconds_per_simulation, settings
 from engine.worker import Worker
 from games.base import Game
@@ -70,6 +70,8 @@ class PoolConfig:
     the same either way."""
     starts: int = 0
     """Most starts that `Pool.offer_starts` can offer at once; 0: none."""
+    reanalyses: int = 0
+    """Most positions that `Pool.offer_reanalyses` can offer at once; 0: none."""
     memory_mb: float = 0.0
     """Megabytes (1e6 bytes) of all workers' search trees together. Every tree gets the same share,
     and so does the spare arena that a worker's games share where subtrees are kept. A search that
@@ -88,7 +90,7 @@ class PoolConfig:
         for name in ("cache_mb", "memory_mb"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be >= 0, got {getattr(self, name)!r}")
-        for name in ("workers", "games_per_worker", "streams", "starts"):
+        for name in ("workers", "games_per_worker", "streams", "starts", "reanalyses"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be an integer >= 0, got {getattr(self, name)!r}")
 
@@ -131,6 +133,7 @@ def segment_spec(
         else 0,
         servers_per_model=servers_per_model,
         num_starts=config.starts,
+        num_reanalyses=config.reanalyses,
     )
 
 
@@ -529,7 +532,16 @@ class Pool:
         Which games these are, and which start each takes, depends on the game's number alone.
         `PoolConfig.starts` must have room for them; they are for self-play, not for matches.
         """
-        StartTable(self.segment).renew(starts, share)
+        StartTable(self.segment).renew([Start(start) for start in starts], share)
+
+    def offer_reanalyses(self, positions: Sequence[Start], share: float) -> None:
+        """From now on this share of what would be games search one of `positions` again instead,
+        each with its stored game's returns; their records end as `Ending.REANALYSED`.
+
+        Which numbers these are, and which position each takes, depends on the number alone.
+        `PoolConfig.reanalyses` must have room for them; they are for self-play, not for matches.
+        """
+        StartTable(self.segment, "reanalyses").renew(positions, share)
 
     def has_loaded(self, generation: int) -> bool:
         """True once every inference process answers with the weights of `generation`."""

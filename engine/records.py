@@ -23,6 +23,9 @@ class Ending(IntEnum):
     """The player of the last ply gave up: nobody knows whether rightly."""
     CUT_OFF = 3
     """No more plies were wanted: both returns are 0."""
+    REANALYSED = 4
+    """It is no game: the position of a stored one, searched again. The plies up to it are given,
+    the last ply is the search, and the returns are what the stored game says of its position."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

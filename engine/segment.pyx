@@ -21,7 +21,7 @@ from engine.atomic cimport add32, futex_wait, futex_wake, load32, load64, now_ns
 from engine.errors import LayoutError
 
 MAGIC = 0x6F72657A676E6972      # "ringzero", little-endian
-VERSION = 6
+VERSION = 7
 HEADER_BYTES = 4096
 
 COUNTER_NAMES = (
@@ -46,6 +46,7 @@ class SegmentSpec:
     cache_entries: int = 0      # of the evaluation cache, whole buckets; 0: none
     servers_per_model: int = 1  # inference processes that share a model's workers
     num_starts: int = 0         # starts that can be offered at once: see starts.py
+    num_reanalyses: int = 0     # stored positions that can be
 
     @property
     def num_rings(self):
@@ -104,8 +105,12 @@ def cache_entries(megabytes, num_actions):
 
 
 def start_words(spec):
-    """Words of 4 bytes of an entry of the table of starts: see starts.py."""
-    return 2 + spec.max_plies
+    """Words of 4 bytes of an entry of a table of starts: see starts.py."""
+    return 4 + spec.max_plies
+
+
+def _start_bytes(spec, num):
+    return LINE + num * start_words(spec) * 4 if num else 0
 
 
 def layout(spec):
@@ -125,7 +130,8 @@ def layout(spec):
         ("wdl_logits", rings * slots * 3 * 4),
         ("cache", spec.cache_entries * cache_entry_bytes(spec.num_actions)),
         ("journals", spec.num_workers * spec.journals_per_worker * journal_layout(spec)[1]),
-        ("starts", (LINE + spec.num_starts * start_words(spec) * 4) if spec.num_starts else 0),
+        ("starts", _start_bytes(spec, spec.num_starts)),
+        ("reanalyses", _start_bytes(spec, spec.num_reanalyses)),
     ):
         at = _round_up(at, 4096)
         offsets[name] = at

@@ -89,6 +89,7 @@ cdef class Worker:
     cdef int next_journal
     cdef list openings                     # list of action lists; game n uses n // 2 of them
     cdef object starts                     # StartTable; None in a match and where there is none
+    cdef object reanalyses                 # the same, of stored positions
     cdef int plies_per_game                # searched plies; 0: to the end
     cdef bint begin_anew                   # a dead predecessor's games, not go on with them
     cdef Canonical canonical

@@ -14,6 +14,7 @@ from engine.ending cimport (
     ENDING_CUT_OFF,
     ENDING_NONE,
     ENDING_PROVEN,
+    ENDING_REANALYSED,
     ENDING_RESIGNED,
     ENDING_RULES,
     early_t,
@@ -21,6 +22,7 @@ from engine.ending cimport (
     gives_up,
     is_played_on,
     is_proven_end,
+    is_reanalysed,
 )
 from engine.inflight cimport InFlight
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
@@ -56,7 +58,7 @@ from engine.tree cimport RESULT_UNKNOWN
 from games.base cimport Game, action_t
 
 from engine.player import PlayerSpec
-from engine.starts import StartTable
+from engine.starts import Start, StartTable
 
 cdef int64_t BEAT_NS = 100_000_000      # a waiting worker shows a sign of life this often
 cdef int AHEAD = 2                      # games between asking for memory and reading it
@@ -159,7 +161,7 @@ cdef class Worker:
         The run's.
     openings
         Lists of actions to start from; none: the initial position. In self-play, a share of the
-        games starts from the segment's table instead, if there is one: see `engine.starts`.
+        games starts from the segment's tables instead, if there are any: see `engine.starts`.
     plies_per_game
         Stop a game after so many searched plies; 0: play to the end.
     spin_us
@@ -196,9 +198,11 @@ cdef class Worker:
         self.openings = [list(opening) for opening in openings]
         if self.openings and max(map(len, self.openings)) > segment.spec.max_plies:
             raise ValueError(f"an opening must have <= {segment.spec.max_plies} plies")
-        self.starts = None
+        self.starts = self.reanalyses = None
         if segment.spec.num_starts and not self.is_match:
             self.starts = StartTable(segment)
+        if segment.spec.num_reanalyses and not self.is_match:
+            self.reanalyses = StartTable(segment, "reanalyses")
         self.plies_per_game = plies_per_game
         self.begin_anew = begin_anew
         per_worker = segment.spec.journals_per_worker
@@ -441,23 +445,32 @@ cdef class Worker:
             journal.header.generation = self._generation(self.first)
         # Once the game is in progress, a successor finds here where it begins.
         opening = self._opening(number)
-        journal.header.num_opening = len(opening)
-        for i, action in enumerate(opening):
+        journal.header.num_opening = len(opening.actions)
+        for i, action in enumerate(opening.actions):
             journal.actions[i] = action
+        journal.header.one_ply = opening.returns is not None
+        if opening.returns is not None:
+            journal.header.returns[0], journal.header.returns[1] = opening.returns
         store32(&journal.header.state, JOURNAL_PLAYING)
         self._enter(slot, journal)
         return True
 
     cdef object _opening(self, uint64_t number):
-        """The actions that the game begins with, which its number and the table decide."""
+        """The `Start` that the game begins with, which its number and the tables decide."""
         cdef rng_t rng = rng_for(self.seed, number, 0, PURPOSE_START)
+        if self.reanalyses is not None:
+            share, num = self.reanalyses.offer
+            if num and next_uniform(&rng) < share:
+                # Not drawn: no position comes twice before the numbers have gone round.
+                return self.reanalyses.read(number % <uint64_t>num)
         if self.starts is not None:
             share, num = self.starts.offer
             if num and next_uniform(&rng) < share:
                 return self.starts.read(next_below(&rng, num))
         if not self.openings:
-            return []
-        return self.openings[number // (2 if self.is_match else 1) % <uint64_t>len(self.openings)]
+            return Start([])
+        number //= 2 if self.is_match else 1
+        return Start(self.openings[number % <uint64_t>len(self.openings)])
 
     cdef int _enter(self, GameSlot slot, Journal journal) except -1:
         """Take over a game in progress: replay its journal and begin the next move."""
@@ -492,6 +505,8 @@ cdef class Worker:
     cdef int _ending(self, GameSlot slot) except -2 nogil:
         """How the game has ended with its last ply, if it has: see ending.pxd."""
         cdef int32_t last = slot.ply - 1
+        if is_reanalysed(slot.journal, slot.ply):
+            return ENDING_REANALYSED
         if (last >= 0 and gives_up(&self.early, slot.journal, last)
                 and not is_played_on(&self.early, self.seed, slot.number)):
             return ENDING_RESIGNED
@@ -522,7 +537,7 @@ cdef class Worker:
 
     cdef int _begin_search(self, GameSlot slot, Search search, Player player) except -1 nogil:
         cdef rng_t rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_CAP)
-        slot.full_search = (player.fast_simulations == 0
+        slot.full_search = (player.fast_simulations == 0 or slot.journal.header.one_ply
                             or next_uniform(&rng) < player.full_fraction)
         if player.kind == PLAYER_LOCAL:
             player.evaluator.restart(slot.number, slot.ply)
@@ -585,7 +600,7 @@ cdef class Worker:
             entry += num
         journal.policy_ends[ply] = entry
         store32(&journal.header.num_plies, ply + 1)
-        self.process.counters[COUNT_PLIES] += 1
+        self.process.counters[COUNT_PLIES] += search is not None
         return 0
 
     cdef int _finish(self, GameSlot slot, Journal journal, int ending) except -1 nogil:
@@ -595,7 +610,7 @@ cdef class Worker:
         if ending == ENDING_RULES:
             journal.header.returns[0] = slot.first.root.outcome_c(0)
             journal.header.returns[1] = slot.first.root.outcome_c(1)
-        else:
+        elif ending != ENDING_REANALYSED:
             if ending == ENDING_PROVEN:
                 result = journal.results[last]
             elif ending == ENDING_RESIGNED:
@@ -607,10 +622,10 @@ cdef class Worker:
         journal.header.resign_ply = -1
         if ending == ENDING_RESIGNED:
             journal.header.resign_ply = last
-        elif is_played_on(&self.early, self.seed, slot.number):
+        elif ending != ENDING_REANALYSED and is_played_on(&self.early, self.seed, slot.number):
             journal.header.resign_ply = first_resignation(&self.early, journal, slot.ply)
         slot.playing = False
-        self.process.counters[COUNT_GAMES] += 1
+        self.process.counters[COUNT_GAMES] += ending != ENDING_REANALYSED
         store32(&journal.header.state, JOURNAL_FINISHED)
         add32(&self.control.finished_bell, 1)
         fence()

@@ -156,10 +156,13 @@ class Table:
         openings: Sequence[Sequence[int]] = (),
         plies_per_game: int = 0,
         starts: int = 0,
+        reanalyses: int = 0,
+        begin_anew: bool = False,
     ) -> None:
         self.game, self.players, self.games, self.seed = game, list(players), games, seed
         self.openings, self.plies_per_game = openings, plies_per_game
-        config = PoolConfig(games_per_worker=games, starts=starts)
+        self.begin_anew = begin_anew
+        config = PoolConfig(games_per_worker=games, starts=starts, reanalyses=reanalyses)
         self.spec = segment_spec(game, players, 1, config)
         self.segment = Segment(self.spec)
         self.segment.game_limit = limit
@@ -175,6 +178,7 @@ class Table:
         return Worker(
             self.segment, 0, self.game, self.players, self.games, seed=self.seed,
             openings=self.openings, plies_per_game=self.plies_per_game,
+            begin_anew=self.begin_anew,
         )  # fmt: skip
 
     def serve(self) -> None:

@@ -13,7 +13,7 @@ import games
 from engine.errors import ConfigError, EngineError
 from engine.pool import Pool, PoolConfig
 from engine.segment import journal_layout
-from engine.starts import StartTable
+from engine.starts import Start, StartTable
 from trainer.config import SelfplayConfig
 from trainer.replay import ReplayStore
 from trainer.starts import StartArchive, misjudgements
@@ -21,6 +21,7 @@ from trainer.starts import StartArchive, misjudgements
 TICTACTOE = games.make("tictactoe")
 CONNECT4 = games.make("connect4")
 STARTS = [[4, 0], [0, 4], [8], [2, 4, 6]]
+OFFERED = [Start(actions) for actions in STARTS]
 
 
 # -- finding them ----------------------------------------------------------------------------
@@ -89,20 +90,21 @@ def start_table(starts: int = 6) -> tuple[Table, StartTable]:
 def test_what_is_offered_can_be_read_and_replaced() -> None:
     _, starts = start_table()
     assert starts.offer == (0.0, 0)
-    starts.renew(STARTS, 0.5)
+    starts.renew(OFFERED, 0.5)
     assert starts.offer == (0.5, 4)
-    assert [starts.read(i) for i in range(4)] == STARTS
-    starts.renew([[1], []], 0.25)
-    assert starts.offer == (0.25, 2) and [starts.read(i) for i in range(2)] == [[1], []]
+    assert [starts.read(i) for i in range(4)] == OFFERED
+    starts.renew([Start([1]), Start([])], 0.25)
+    assert starts.offer == (0.25, 2)
+    assert [starts.read(i).actions for i in range(2)] == [[1], []]
 
 
 def test_what_does_not_fit_is_refused_and_the_old_offer_stays() -> None:
     _, starts = start_table()
-    starts.renew(STARTS, 0.5)
+    starts.renew(OFFERED, 0.5)
     with pytest.raises(ValueError, match="at most 6 of at most 9 plies, got 7 of up to 1"):
-        starts.renew([[1]] * 7, 0.5)
+        starts.renew([Start([1])] * 7, 0.5)
     with pytest.raises(ValueError, match="got 1 of up to 10"):
-        starts.renew([[1] * 10], 0.5)
+        starts.renew([Start([1] * 10)], 0.5)
     assert starts.offer == (0.5, 4)
 
 
@@ -122,10 +124,10 @@ class Torn:
 
 def test_a_row_read_while_it_is_written_is_read_again() -> None:
     _, starts = start_table()
-    starts.renew(STARTS, 0.5)
+    starts.renew(OFFERED, 0.5)
     rows = starts._rows
     starts._rows = Torn(rows, 3)
-    assert starts.read(0) == STARTS[0] and starts._rows.left == 0
+    assert starts.read(0) == OFFERED[0] and starts._rows.left == 0
     rows[1, 0] = zlib.crc32(b"something else")
     with pytest.raises(EngineError, match="start 1 of 4 is damaged"):
         starts.read(1)
@@ -136,7 +138,7 @@ def test_a_row_read_while_it_is_written_is_read_again() -> None:
 
 def test_a_share_of_the_games_begins_with_the_offered_starts() -> None:
     table, starts = start_table()
-    starts.renew(STARTS, 0.5)
+    starts.renew(OFFERED, 0.5)
     records = table.play(40)
     begun = [r.actions[: r.num_opening].tolist() for _, r in sorted(records.items())]
     assert {tuple(b) for b in begun} == {(), *map(tuple, STARTS)}
@@ -152,7 +154,7 @@ def test_the_number_of_a_game_decides_where_it_begins() -> None:
     for in_progress in (1, 5):
         table = Table(TICTACTOE, [network(12)], starts=6, limit=20, games=in_progress,
                       openings=openings)  # fmt: skip
-        StartTable(table.segment).renew(STARTS, 0.5)
+        StartTable(table.segment).renew(OFFERED, 0.5)
         records = table.play(20)
         assert_same_records(records, expected or records)
         expected = records
@@ -169,7 +171,7 @@ def test_a_table_without_an_offer_changes_no_game() -> None:
 def test_a_successor_goes_on_from_the_start_although_the_table_has_changed() -> None:
     def fresh() -> Table:
         table = Table(TICTACTOE, [network(12)], starts=6, limit=4, games=4)
-        StartTable(table.segment).renew([[2, 4, 6]], 1.0)
+        StartTable(table.segment).renew([Start([2, 4, 6])], 1.0)
         return table
 
     expected = fresh().play(4)
@@ -185,7 +187,7 @@ def test_a_successor_goes_on_from_the_start_although_the_table_has_changed() -> 
             if header[0] == 1:  # in progress
                 assert header[1] == 3
                 header[1] = recorded
-        StartTable(table.segment).renew([[1]], 1.0)
+        StartTable(table.segment).renew([Start([1])], 1.0)
         table.worker = table.new_worker()
         assert_same_records(table.play(4), expected)
 

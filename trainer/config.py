@@ -304,6 +304,9 @@ class SelfplayConfig:
     start_measure: str = "value"
     """What tells such positions: value (the network's value against the proven or final result)
     or surprise (the search's policy against the network's)."""
+    reanalyse_share: float = 0.0
+    """Share of what would be games that search one position of a stored game again with today's
+    weights instead, in [0, 1) (MuZero Reanalyze, arXiv:2104.06294); 0: off."""
     rows_per_generation: int = 20_000
     """New samples between two turns of the learner, >= 1."""
     gating: bool = False
@@ -334,6 +337,7 @@ class SelfplayConfig:
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
             start_share=("in [0, 1]", 0 <= self.start_share <= 1),
             start_measure=("value or surprise", self.start_measure in ("value", "surprise")),
+            reanalyse_share=("in [0, 1)", 0 <= self.reanalyse_share < 1),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
             device=(

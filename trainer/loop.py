@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from types import FrameType
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
@@ -22,7 +23,7 @@ import games
 from engine.batching import BatchPolicy
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from engine.tuning import load_between, verdict
 from trainer.arena.match import play_match
 from trainer.arena.openings import varied_starts
@@ -37,7 +38,9 @@ from trainer.learner import Learner
 from trainer.metrics import Metrics
 from trainer.network import Network
 from trainer.progress import Losses, Progress, Strength, Truth
-from trainer.replay import ReplayStore, is_validation
+from trainer.reanalysis import NUM_OFFERED as NUM_REANALYSES
+from trainer.reanalysis import StoredPositions
+from trainer.replay import ReplayStore, is_held_out
 from trainer.reproducible import end_of_turn, reproducible_arithmetic, share_spent
 from trainer.reserve import START_S, Reserve, match_seconds, rollout_seconds
 from trainer.resignation import Resignations
@@ -127,6 +130,7 @@ class Trainer:
         self.window = SampleWindow.of(self.game, learner)
         self.held_out = SampleWindow(self.game, max(1, learner.window_rows // 10))
         self.starts = StartArchive(config.selfplay.start_measure)
+        self.stored = StoredPositions.of(learner)
         known = config.evaluation.positions
         self._positions = read_positions(known, self.game) if known else []
         self._known = (
@@ -195,6 +199,8 @@ class Trainer:
         if self.config.selfplay.start_share:
             recent = max(0, self.store.last_number() + 1 - RECENT_GAMES)
             self.starts.add(self.store.games(recent, validation=False))
+        if self.config.selfplay.reanalyse_share:
+            self.stored.fill(self.store, self.config.learner.window_rows)
         for row in self.store.generations():
             if row["generation"] <= self.generation:  # one without its checkpoint comes again
                 self._losses.append(Losses(**row["losses"]))
@@ -352,6 +358,7 @@ class Trainer:
                 cache_mb=selfplay.cache_mb,
                 memory_mb=selfplay.memory_mb,
                 starts=NUM_OFFERED if selfplay.start_share else 0,
+                reanalyses=NUM_REANALYSES if selfplay.reanalyse_share else 0,
                 begin_anew=self.config.deterministic,
                 serial=self._serial,
                 log_dir=str(self.folder.logs),
@@ -376,9 +383,13 @@ class Trainer:
         return varied_starts(self.game, NUM_STARTS, plies, self.config.seed) if plies else []
 
     def _offer_starts(self, pool: Pool) -> None:
-        """Send games to where the network has been wrong lately."""
+        """Send games to where the network has been wrong lately, and searches to old positions."""
         if share := self.config.selfplay.start_share:
             pool.offer_starts(self.starts.best(), share)
+        if share := self.config.selfplay.reanalyse_share:
+            rng = np.random.default_rng((self.config.seed, self.generation))
+            positions = self.stored.draw(NUM_REANALYSES, len(self.window), rng)
+            pool.offer_reanalyses(positions, share)
 
     def _wait_ready(self, pool: Pool) -> None:
         self._show("starting", force=True)
@@ -434,7 +445,7 @@ class Trainer:
             pool.release(finished)
             for record in records:
                 self._tally.add(record)
-            self._num_games += len(records)
+            self._num_games += sum(r.ending != Ending.REANALYSED for r in records)
             self._resignations.add(records)
             if self._turn_end is None:
                 self._take_in(records)
@@ -448,11 +459,13 @@ class Trainer:
     def _take_in(self, records: list[GameRecord]) -> None:
         """Learn from these games, or validate with them, from now on."""
         share = self.config.learner.validation_share
-        kept = [r for r in records if not is_validation(r.number, share)]
+        kept = [r for r in records if not is_held_out(r, share)]
         self._unlearned += self.window.add(kept)
         if self.config.selfplay.start_share:
             self.starts.add(kept)
-        self.held_out.add(r for r in records if is_validation(r.number, share))
+        if self.config.selfplay.reanalyse_share:
+            self.stored.add(kept)
+        self.held_out.add(r for r in records if is_held_out(r, share))
 
     def _keep_time(self) -> None:
         self.store.put("elapsed_s", self.elapsed_s)

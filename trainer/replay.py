@@ -22,7 +22,7 @@ from engine.errors import StoreError
 from engine.records import Ending, GameRecord
 from games.base import Game
 
-__all__ = ["Metric", "ReplayStore", "is_validation"]
+__all__ = ["Metric", "ReplayStore", "is_held_out", "is_validation"]
 
 VERSION = 2
 APPLICATION_ID = 0x525A4442  # "RZDB": how `file` and SQLite tell whose a database is
@@ -93,6 +93,11 @@ def is_validation(number: int, share: float) -> bool:
     word = (number * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & (2**64 - 1)
     word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9 & (2**64 - 1)
     return (word ^ (word >> 31)) >> 11 < share * 2**53
+
+
+def is_held_out(record: GameRecord, share: float) -> bool:
+    """True if `record` is of one of the games held out; a reanalysis is of one that is not."""
+    return record.ending != Ending.REANALYSED and is_validation(record.number, share)
 
 
 class ReplayStore:
@@ -232,7 +237,7 @@ class ReplayStore:
                 np.ascontiguousarray(getattr(record, name), dtype=dtype).tobytes()
                 for name, dtype in COLUMNS.items()
             )
-            held_out = is_validation(record.number, self._validation_share)
+            held_out = is_held_out(record, self._validation_share)
             num_full = int(np.count_nonzero(record.full_search))
             rows.append((record.number, record.seed, record.generation, record.num_opening,
                          int(record.ending), record.resign_ply, record.num_plies, num_full,
@@ -303,8 +308,9 @@ class ReplayStore:
             return {number for (number,) in self._db.execute(query, (first, last))}
 
     def num_games(self, *, validation: bool | None = None) -> int:
-        """Games in the store; all of them, or only those that are held out or are not."""
-        return self._count("count(*)", validation)
+        """Games in the store; all of them, or only those that are held out or are not.
+        Reanalyses are none."""
+        return self._count(f"coalesce(sum(ending != {Ending.REANALYSED:d}), 0)", validation)
 
     def num_rows(
         self,

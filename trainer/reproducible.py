@@ -70,6 +70,11 @@ def settled(config: "RunConfig") -> "RunConfig":
             not selfplay.start_share,
             selfplay.start_share,
         ),
+        "selfplay.reanalyse_share": (
+            "0 in a deterministic run: which positions are on offer depends on when games end",
+            not selfplay.reanalyse_share,
+            selfplay.reanalyse_share,
+        ),
         "evaluation.best_every_minutes": (
             "0 in a deterministic run: a clock decides when the label is played for",
             not config.evaluation.best_every_minutes,

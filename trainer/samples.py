@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.duplicates import group_rows
 from engine.errors import EngineError
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from engine.symmetry import Canonical
 from engine.unpack import unpack_nchw
 from games.base import Game
@@ -123,6 +123,7 @@ class SampleWindow:
             "surprise": np.empty(max_rows, np.float32),
             "value_surprise": np.empty(max_rows, np.float32),
             "has_policy": np.empty(max_rows, np.bool_),
+            "reanalysed": np.empty(max_rows, np.bool_),
             "start": np.empty(max_rows, np.int64),
             "count": np.empty(max_rows, np.int32),
         }
@@ -214,6 +215,7 @@ class SampleWindow:
             "surprise": np.where(has_policy, record.surprises[plies], 0),
             "value_surprise": np.where(has_policy, np.abs(surprised), 0),
             "has_policy": has_policy,
+            "reanalysed": record.ending == Ending.REANALYSED,
             "start": self._visit_end + np.cumsum(counts) - counts,
             "count": counts,
         }
@@ -314,8 +316,7 @@ class SampleWindow:
             if counts is not None:
                 which = np.repeat(which, counts)
         policy, wdl = self._policies(at, which), self._wdls(at)
-        # The auxiliary targets of merged rows are those of the newest of them.
-        newest = slice(None) if counts is None else np.cumsum(counts) - 1
+        newest = slice(None) if counts is None else self._newest_played(at, counts)
         auxiliary = self._targets.gather(at[newest], None if which is None else which[newest])
         weight = self._columns["has_policy"][at].astype(np.float32)
         if counts is not None:
@@ -332,6 +333,14 @@ class SampleWindow:
             weight,
             auxiliary,
         )
+
+    def _newest_played(self, at: Rows, counts: Rows) -> Rows:
+        """[B] which of each sample's rows has its auxiliary targets: the newest, but a reanalysis,
+        which has none, only where there is nothing else."""
+        ends = np.cumsum(counts)
+        played = np.where(self._columns["reanalysed"][at], -1, np.arange(len(at)))
+        newest: Rows = np.maximum.reduceat(played, ends - counts)
+        return np.where(newest < 0, ends - 1, newest)
 
     def _policies(self, at: Rows, which: Rows | None) -> Floats:
         """[rows, A] shares of the visits, under symmetry `which` of each row."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from trainer.value_targets import value_labels
 
 __all__ = ["NUM_OFFERED", "RECENT_GAMES", "StartArchive", "misjudgements"]
@@ -54,8 +54,11 @@ class StartArchive:
         self._worst: deque[tuple[float, int, tuple[int, ...]]] = deque(maxlen=games)
 
     def add(self, records: Iterable[GameRecord]) -> None:
-        """Remember what `records` tell; the oldest games are forgotten."""
+        """Remember what `records` tell; the oldest games are forgotten. Reanalyses tell nothing:
+        their games are here."""
         for record in records:
+            if record.ending == Ending.REANALYSED:
+                continue
             wrong = misjudgements(record, self._measure)
             wrong[:1] = 0  # games enough begin at the first position
             ply = int(np.argmax(wrong)) if len(wrong) else 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 
 __all__ = ["Tally", "grouped"]
 
@@ -34,7 +34,10 @@ class Tally:
         self._seen: set[int] = set()
 
     def add(self, record: GameRecord) -> None:
-        """Count a finished game; the plies of its opening only count towards its length."""
+        """Count a finished game; the plies of its opening only count towards its length. A
+        reanalysis is none: its position counted when it was played."""
+        if record.ending == Ending.REANALYSED:
+            return
         searched = np.arange(record.num_plies) >= record.num_opening
         full = record.full_search & searched
         self._games += 1

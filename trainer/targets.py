@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ConfigError
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 from games.base import Game, GameState
 
 __all__ = [
@@ -94,7 +94,7 @@ def ending_targets(game: Game, record: GameRecord, names: Sequence[str]) -> Colu
         else np.full(num, np.nan, np.float32)
         for name in wanted
     }
-    if not wanted:
+    if not wanted or record.ending == Ending.REANALYSED:  # its last ply is not the game's
         return columns
     state = game.initial_state()
     for action in record.actions.tolist():

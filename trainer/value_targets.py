@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from engine.records import GameRecord
+from engine.records import Ending, GameRecord
 
 __all__ = ["UNPROVEN", "ValueLabels", "search_values", "value_labels"]
 
@@ -51,14 +51,15 @@ def search_values(record: GameRecord, td_lambda: float = 0.0) -> Floats:
 
     With ``td_lambda = 0`` a ply's own root value. Otherwise the average of its root value and the
     later ones, each as the ply's player sees it, the k-th later one with weight
-    (1 - td_lambda) td_lambda^k; the outcome has what is left beyond the end.
+    (1 - td_lambda) td_lambda^k; the outcome has what is left beyond the end. A reanalysis has no
+    later ones.
 
     References
     ----------
     Sutton and Barto, "Reinforcement Learning", 12.1, the lambda-return, without rewards on the
     way; KataGo trains on such averages under the name of short-term values (KataGoMethods.md).
     """
-    if td_lambda == 0.0 or not record.num_plies:
+    if td_lambda == 0.0 or not record.num_plies or record.ending == Ending.REANALYSED:
         return record.root_values
     side = np.where(record.players == 0, 1.0, -1.0)
     values = record.root_values * side
