@@ -7,7 +7,7 @@ line. `resolve` merges them and `to_toml` writes the result, which every run and
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -445,7 +445,7 @@ class BudgetConfig:
         """`max_time` in seconds, infinite without a limit."""
         return duration(self.max_time) or math.inf
 
-    def spent(self, elapsed_s: float, games: int, generations: int) -> float:
+    def spent(self, elapsed_s: float, games: int, generations: float) -> float:
         """Share of the budget that is spent, in [0, 1]: of the limit that is nearest; 1 without
         any, since a run without an end has no beginning to be treated otherwise."""
         shares = [elapsed_s / self.max_time_s] if math.isfinite(self.max_time_s) else []
@@ -499,6 +499,11 @@ class RunConfig:
             )
         proofs = self.search.solver or not self.learner.relabel
         _check(self.learner, relabel=("false without search.solver", proofs))
+
+    @property
+    def compute(self) -> Compute:
+        """What its networks run on; in one fixed shape where it is deterministic."""
+        return replace(self.selfplay.compute, fixed_shape=self.deterministic)
 
 
 def preset_names() -> list[str]:
