@@ -205,7 +205,6 @@ class Measuring:
             if time.monotonic() + START_S >= until:
                 self._watch.say(f"no time was left to play against {label}")
                 continue
-            on_progress = self._progress(f"evaluating vs {label}", num_games)
             result = play_match(
                 self._game,
                 player,
@@ -216,7 +215,7 @@ class Measuring:
                 log_dir=str(self._folder.logs / "matches"),
                 serial=self._serial,
                 until=until,
-                on_game=lambda done, _, tell=on_progress: tell(done),
+                on_game=self._progress(f"evaluating vs {label}", num_games),
             )
             if self._stop:
                 return None
@@ -231,10 +230,10 @@ class Measuring:
             ))  # fmt: skip
         return found
 
-    def _progress(self, phase: str, num: int) -> Callable[[int], bool]:
+    def _progress(self, phase: str, num: int) -> Callable[..., bool]:
         """Shows how many of `num` are done in `phase`, and answers whether to give it up."""
 
-        def on_progress(done: int) -> bool:
+        def on_progress(done: int, *_: object) -> bool:
             self._watch.show(phase, done / num)
             return bool(self._stop)
 

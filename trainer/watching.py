@@ -6,6 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import psutil
 
@@ -117,6 +118,7 @@ class Watch:
         self._next_display = now + DISPLAY_EVERY_S
         pool, progress = self.pool, self._standing()
         pids = pool.pids if pool is not None else {}
+        rates: dict[str, Any] = self._rates(progress.games)
         self._display.update(
             replace(
                 progress,
@@ -128,7 +130,7 @@ class Watch:
                 workers_alive=sum(name.startswith("worker") for name in pids),
                 restarts=pool.num_restarts if pool is not None else 0,
                 memory_bytes=_resident([os.getpid(), *pids.values()]),
-                **self._rates(progress.games),
+                **rates,
             )
         )
 
