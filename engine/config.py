@@ -9,11 +9,20 @@ KataGo: Wu, "Accelerating Self-Play Learning in Go", arXiv:1902.10565; what is n
 docs/KataGoMethods.md of its repository.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Any
 
 from engine.errors import ConfigError
 
-__all__ = ["SearchConfig"]
+__all__ = ["SearchConfig", "check_fields"]
+
+
+def check_fields(section: Any, **rules: tuple[str, bool]) -> None:
+    """Raise a `ConfigError` for the first field of `section` whose rule, what it must be and
+    whether it is, is broken."""
+    for name, (expected, holds) in rules.items():
+        if not holds:
+            raise ConfigError(f"{name} must be {expected}, got {getattr(section, name)!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +36,12 @@ class SearchConfig:
     full_fraction: float = 0.25
     """Share of the moves that get a full search where fast ones are on. Only those are trained
     on. KataGo 3.1 uses 0.25."""
+    initial_simulations: int = 0
+    """Simulations of a full search when the run begins, from which they grow to
+    `num_simulations`: a young network's values are not worth many; 0: no growth. MiniZero
+    (arXiv:2310.11305), progressive simulation."""
+    progressive_share: float = 0.5
+    """Share of the run's budget over which they grow, in proportion, in (0, 1]."""
     c_init: float = 1.25
     """Exploration constant of PUCT, > 0. AlphaZero's 1.25."""
     c_base: float = 19652.0
@@ -61,6 +76,20 @@ class SearchConfig:
     for games of many moves, >= 0; 0: all. Progressive widening (Coulom 2007; Chaslot 2008)."""
     widening_exponent: float = 0.5
     """Exponent of the visits in progressive widening, in [0, 1]."""
+    gumbel_actions: int = 0
+    """Actions that a Gumbel root considers, >= 0: drawn without replacement, narrowed by sequential
+    halving, so that even 2 simulations teach something. 0: PUCT at the root. Gumbel 3 uses 16."""
+    gumbel_scale: float = 1.0
+    """Scale of the Gumbel noise, >= 0. It is what varies a Gumbel root's moves, in fast searches,
+    too, in place of Dirichlet noise and temperature; matches set 0."""
+    gumbel_c_visit: float = 50.0
+    """How strongly values move the prior before there are visits, >= 0: sigma(q) =
+    (gumbel_c_visit + most visits) * gumbel_c_scale * (q + 1) / 2. Gumbel 3.4 uses 50."""
+    gumbel_c_scale: float = 1.0
+    """Scale of the same, >= 0. Gumbel 3.4 uses 1 in board games."""
+    gumbel_interior: bool = False
+    """Below a Gumbel root, visit the edge that lags most behind the improved policy; off: PUCT.
+    Gumbel 5."""
     temperature: float = 1.0
     """Self-play moves are drawn by visits ** (1 / temperature); >= 0, 0 plays the most visited."""
     final_temperature: float = 0.0
@@ -78,6 +107,13 @@ class SearchConfig:
     transpositions: bool = False
     """A position that several lines reach at the same ply is searched once for all of them: the
     tree becomes a graph. KataGo, docs/GraphSearch.md; Czech et al. 2020."""
+    count_kept: bool = True
+    """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
+    every move runs all of its simulations: matches do that."""
+    memory_mb: float = 0.0
+    """Megabytes (1e6 bytes) of one search's arenas, the spare one for a kept subtree included; a
+    search that fills its arena ends early and is counted. 0: what the simulations need. In a pool,
+    `PoolConfig.memory_mb` goes before it."""
     solver: bool = False
     """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
     proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree
@@ -93,78 +129,50 @@ class SearchConfig:
     resign_playout: float = 0.1
     """Share of the games that are played on all the same, to count wrong resignations; in [0, 1].
     AlphaGo Zero's 0.1."""
-    initial_simulations: int = 0
-    """Simulations of a full search when the run begins, from which they grow to
-    `num_simulations`: a young network's values are not worth many; 0: no growth. MiniZero
-    (arXiv:2310.11305), progressive simulation."""
-    progressive_share: float = 0.5
-    """Share of the run's budget over which they grow, in proportion, in (0, 1]."""
-    gumbel_actions: int = 0
-    """Actions that a Gumbel root considers, >= 0: drawn without replacement, narrowed by sequential
-    halving, so that even 2 simulations teach something. 0: PUCT at the root. Gumbel 3 uses 16."""
-    gumbel_scale: float = 1.0
-    """Scale of the Gumbel noise, >= 0. It is what varies a Gumbel root's moves, in fast searches,
-    too, in place of Dirichlet noise and temperature; matches set 0."""
-    gumbel_c_visit: float = 50.0
-    """How strongly values move the prior before there are visits, >= 0: sigma(q) =
-    (gumbel_c_visit + most visits) * gumbel_c_scale * (q + 1) / 2. Gumbel 3.4 uses 50."""
-    gumbel_c_scale: float = 1.0
-    """Scale of the same, >= 0. Gumbel 3.4 uses 1 in board games."""
-    gumbel_interior: bool = False
-    """Below a Gumbel root, visit the edge that lags most behind the improved policy; off: PUCT.
-    Gumbel 5."""
-    count_kept: bool = True
-    """A kept subtree's visits count towards the simulations, which makes self-play cheaper. Off,
-    every move runs all of its simulations: matches do that."""
-
-    memory_mb: float = 0.0
-    """Megabytes (1e6 bytes) of one search's arenas, the spare one for a kept subtree included; a
-    search that fills its arena ends early and is counted. 0: what the simulations need. In a pool,
-    `PoolConfig.memory_mb` goes before it."""
 
     def __post_init__(self) -> None:
-        checks = {
-            "num_simulations": ("an integer >= 1", self.num_simulations >= 1),
-            "fast_simulations": ("an integer >= 0", self.fast_simulations >= 0),
-            "full_fraction": ("in [0, 1]", 0.0 <= self.full_fraction <= 1.0),
-            "c_init": ("> 0", self.c_init > 0),
-            "c_base": ("> 0", self.c_base > 0),
-            "fpu_reduction": (">= 0", self.fpu_reduction >= 0),
-            "root_fpu_reduction": (">= 0", self.root_fpu_reduction >= 0),
-            "dirichlet_alpha": ("> 0", self.dirichlet_alpha > 0),
-            "dirichlet_fraction": ("in [0, 1]", 0.0 <= self.dirichlet_fraction <= 1.0),
-            "dirichlet_total": (">= 0", self.dirichlet_total >= 0),
-            "root_policy_temperature": ("> 0", self.root_policy_temperature > 0),
-            "final_root_policy_temperature": ("> 0", self.final_root_policy_temperature > 0),
-            "forced_playouts": (">= 0", self.forced_playouts >= 0),
-            "widening_base": (">= 0", self.widening_base >= 0),
-            "widening_exponent": ("in [0, 1]", 0.0 <= self.widening_exponent <= 1.0),
-            "temperature": (">= 0", self.temperature >= 0),
-            "final_temperature": (">= 0", self.final_temperature >= 0),
-            "temperature_plies": ("an integer >= 0", self.temperature_plies >= 0),
-            "end_when_proven": ("false without the solver",
-                                self.solver or not self.end_when_proven),
-            "resign_value": ("in [-1, 0]", -1.0 <= self.resign_value <= 0.0),
-            "resign_plies": ("an integer >= 1", self.resign_plies >= 1),
-            "resign_playout": ("in [0, 1]", 0.0 <= self.resign_playout <= 1.0),
-            "initial_simulations": (
+        check_fields(
+            self,
+            num_simulations=("an integer >= 1", self.num_simulations >= 1),
+            fast_simulations=("an integer >= 0", self.fast_simulations >= 0),
+            full_fraction=("in [0, 1]", 0 <= self.full_fraction <= 1),
+            initial_simulations=(
                 "0, or an integer from fast_simulations up to num_simulations",
                 self.initial_simulations == 0
-                or max(1, self.fast_simulations) <= self.initial_simulations
-                <= self.num_simulations),
-            "progressive_share": ("in (0, 1]", 0.0 < self.progressive_share <= 1.0),
-            "gumbel_actions": ("an integer >= 0", self.gumbel_actions >= 0),
-            "gumbel_scale": (">= 0", self.gumbel_scale >= 0),
-            "gumbel_c_visit": (">= 0", self.gumbel_c_visit >= 0),
-            "gumbel_c_scale": (">= 0", self.gumbel_c_scale >= 0),
-            "leaves_in_flight": ("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
-            "virtual_loss": (">= 0", self.virtual_loss >= 0),
-            "memory_mb": (">= 0", self.memory_mb >= 0),
-        }
-        for field in fields(self):
-            if field.name in checks and not checks[field.name][1]:
-                value = getattr(self, field.name)
-                raise ConfigError(f"{field.name} must be {checks[field.name][0]}, got {value!r}")
+                or max(1, self.fast_simulations)
+                <= self.initial_simulations
+                <= self.num_simulations,
+            ),
+            progressive_share=("in (0, 1]", 0 < self.progressive_share <= 1),
+            c_init=("> 0", self.c_init > 0),
+            c_base=("> 0", self.c_base > 0),
+            fpu_reduction=(">= 0", self.fpu_reduction >= 0),
+            root_fpu_reduction=(">= 0", self.root_fpu_reduction >= 0),
+            dirichlet_alpha=("> 0", self.dirichlet_alpha > 0),
+            dirichlet_fraction=("in [0, 1]", 0 <= self.dirichlet_fraction <= 1),
+            dirichlet_total=(">= 0", self.dirichlet_total >= 0),
+            root_policy_temperature=("> 0", self.root_policy_temperature > 0),
+            final_root_policy_temperature=("> 0", self.final_root_policy_temperature > 0),
+            forced_playouts=(">= 0", self.forced_playouts >= 0),
+            widening_base=(">= 0", self.widening_base >= 0),
+            widening_exponent=("in [0, 1]", 0 <= self.widening_exponent <= 1),
+            gumbel_actions=("an integer >= 0", self.gumbel_actions >= 0),
+            gumbel_scale=(">= 0", self.gumbel_scale >= 0),
+            gumbel_c_visit=(">= 0", self.gumbel_c_visit >= 0),
+            gumbel_c_scale=(">= 0", self.gumbel_c_scale >= 0),
+            temperature=(">= 0", self.temperature >= 0),
+            final_temperature=(">= 0", self.final_temperature >= 0),
+            temperature_plies=("an integer >= 0", self.temperature_plies >= 0),
+            leaves_in_flight=("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
+            virtual_loss=(">= 0", self.virtual_loss >= 0),
+            memory_mb=(">= 0", self.memory_mb >= 0),
+            end_when_proven=(
+                "false without the solver", self.solver or not self.end_when_proven
+            ),
+            resign_value=("in [-1, 0]", -1 <= self.resign_value <= 0),
+            resign_plies=("an integer >= 1", self.resign_plies >= 1),
+            resign_playout=("in [0, 1]", 0 <= self.resign_playout <= 1),
+        )
 
     def simulations_at(self, progress: float) -> int:
         """Simulations of a full search when this share of the run's budget is spent, in [0, 1]."""

@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import sqlite3
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +30,8 @@ from trainer.config import resolve
 from trainer.learner import Learner
 from trainer.network import load_plan, save_model
 from trainer.replay import ReplayStore, is_validation
-from trainer.reproducible import end_of_turn, share_spent
+from trainer.reproducible import end_of_turn
+from trainer.spending import Spending
 
 TICTACTOE = games.make("tictactoe")
 CONNECT4 = games.make("connect4")
@@ -152,10 +154,16 @@ def test_a_turns_games_follow_from_the_games_before_it_alone(tmp_path) -> None:
         assert store.numbers(18, 21) == {18, 19, 20, 21}
 
 
-def test_progress_is_of_what_ends_first() -> None:
-    budget = resolve("tictactoe").budget
-    assert share_spent(replace(budget, max_generations=4), 1.5, 900) == pytest.approx(0.375)
-    assert share_spent(replace(budget, max_generations=4, max_games=1000), 1.5, 900) == 0.9
+def test_progress_is_of_what_ends_first_whatever_the_time(tmp_path) -> None:
+    config = resolve("tictactoe", (), {"deterministic": True, "budget.max_generations": 4})
+    both = replace(config, budget=replace(config.budget, max_games=1000))
+    with ReplayStore(tmp_path / "run.db", TICTACTOE, seed=0) as store:
+        began = time.monotonic() - 1e6  # long after the end of max_time
+        assert Spending(config, store, began).learning_share(900, 1.5) == pytest.approx(0.375)
+        assert Spending(both, store, began).learning_share(900, 1.5) == 0.9
+        assert Spending(both, store, began).share(900, 1) == 0.9
+        assert not Spending(both, store, began).is_over(900, 1)
+        assert Spending(both, store, began).is_over(1000, 1)
 
 
 # -- what is fixed, and what refused --------------------------------------------------------

@@ -100,7 +100,7 @@ def test_a_sample_counts_for_its_innermost_known_frame(stack, phase) -> None:
     ("text", "phase"),
     [
         ("edge = select_edge(tree, node", "select"),
-        ("tree.child[edge] = node", "expand"),
+        ("node = tree_add_node(tree, self.state.current_player_c(), NODE_WAITING)", "expand"),
         ("self._backup(row, depth, tree.value[node]", "backup"),
         ("tree.num_edges_used += num", "expand"),
         ("self._backup(index, depth, value", "backup"),

@@ -310,8 +310,8 @@ def test_noise_at_the_root_leaves_other_priors_alone() -> None:
 
 
 def test_the_table_is_part_of_the_memory_and_absent_without_the_switch() -> None:
-    assert Tree(100, 700).num_bytes == 100 * 26 + 700 * 21
-    assert Tree(100, 700, True).num_bytes == 100 * (26 + 16) + 700 * 21
+    assert Tree(100, 700).num_bytes == 100 * 28 + 700 * 21
+    assert Tree(100, 700, True).num_bytes == 100 * (28 + 16) + 700 * 21
     game = games.make("connect4")
     search = Search(game, config_of(memory_mb=4))
     assert 3.9e6 < 2 * search.num_bytes <= 4e6

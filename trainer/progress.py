@@ -1,10 +1,10 @@
-"""A training run at one moment, in numbers: what the loop reports and a display shows."""
+"""A training run in numbers: at one moment, as a display shows it, and at a session's end."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-__all__ = ["Losses", "Progress", "Strength", "Truth"]
+__all__ = ["Losses", "Outcome", "Progress", "Strength", "Truth"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,3 +123,22 @@ class Progress:
     """Processes replaced since the session's start."""
     memory_bytes: int = 0
     """Resident memory of all processes of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a session of a run ended."""
+
+    reason: str
+    """``budget`` (the run is finished) or ``stopped`` (by a signal)."""
+    signal: int
+    """Number of the signal that stopped it, 0 without one."""
+    generation: int
+    games: int
+    elapsed_s: float
+    strength: tuple[Strength, ...]
+    truth: tuple[Truth, ...]
+    model: str
+    """Folder of the newest checkpoint."""
+    weights: str
+    """SHA-256 of its weights, see `trainer.checkpoint.weights_digest`."""

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from trainer.config import BudgetConfig, RunConfig
+    from trainer.config import RunConfig
     from trainer.replay import ReplayStore
 
-__all__ = ["end_of_turn", "reproducible_arithmetic", "settled", "share_spent"]
+__all__ = ["end_of_turn", "reproducible_arithmetic", "settled"]
 
 GAMES_PER_WORKER = 128
 """Games come out the same with any number; so many keep the fixed shape filled."""
@@ -122,14 +122,6 @@ def end_of_turn(
     end = begin + max(1, math.ceil(wanted * games_a_row))
     most = config.budget.max_games
     return min(end, most) if most else end
-
-
-def share_spent(budget: "BudgetConfig", generations: float, games: int) -> float:
-    """Share of the budget that so many generations, the last one in part, and games are."""
-    return max(
-        generations / budget.max_generations if budget.max_generations else 0.0,
-        games / budget.max_games if budget.max_games else 0.0,
-    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""`ringzero selfplay`: games without learning, and how fast they came."""
+"""Games against itself: the pool of a run, and `ringzero selfplay`, which does not learn."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,74 @@ from engine.errors import ConfigError
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
+from games.base import Game
+from trainer.arena.openings import varied_starts
 from trainer.arena.players import find_model
-from trainer.config import resolve
+from trainer.config import RunConfig, resolve
+from trainer.reanalysis import NUM_OFFERED as NUM_REANALYSES
 from trainer.replay import ReplayStore
+from trainer.runs import RunFolder
+from trainer.starts import NUM_OFFERED
 
-__all__ = ["play_games"]
+__all__ = ["open_pool", "play_games"]
+
+NUM_STARTS = 8192
+
+
+def open_pool(
+    folder: RunFolder,
+    game: Game,
+    config: RunConfig,
+    model: Path,
+    first_game: int,
+    *,
+    serial: bool = False,
+    say: Callable[[str], None] | None = None,
+) -> Pool:
+    """The pool that makes a run's games, from the number `first_game` on; not entered yet.
+
+    Parameters
+    ----------
+    model
+        The weights that it starts with, if a network plays.
+    serial
+        Everything in this process, step by step: for debugging.
+    say
+        Told what people want to know, see `Pool`.
+    """
+    selfplay = config.selfplay
+    evaluators = []
+    if selfplay.evaluator == "network":
+        evaluators.append(config.compute.evaluator(str(model.absolute())))
+    plies = selfplay.opening_plies
+    return Pool(
+        game,
+        [PlayerSpec(kind=selfplay.evaluator, search=config.search)],
+        evaluators,
+        PoolConfig(
+            workers=selfplay.workers,
+            games_per_worker=selfplay.games_per_worker,
+            streams=selfplay.streams,
+            batch=BatchPolicy(
+                max_batch=selfplay.max_batch, queue_delay_us=selfplay.queue_delay_us
+            ),
+            cache_mb=selfplay.cache_mb,
+            memory_mb=selfplay.memory_mb,
+            starts=NUM_OFFERED if selfplay.start_share else 0,
+            reanalyses=NUM_REANALYSES if selfplay.reanalyse_share else 0,
+            begin_anew=config.deterministic,
+            serial=serial,
+            log_dir=str(folder.logs),
+            publish=str(folder.pool_file),
+        ),
+        seed=config.seed,
+        first_game=first_game,
+        # A deterministic run hands out the games of a turn, and none before.
+        game_limit=first_game if config.deterministic else None,
+        # Game n of the run begins with the n-th, round and round.
+        openings=varied_starts(game, NUM_STARTS, plies, config.seed) if plies else [],
+        say=say,
+    )
 
 
 def play_games(

@@ -103,7 +103,7 @@ _RULES: dict[str, dict[str, str]] = {
     "trainer/checkpoint.py": {"*": "store"},
     "trainer/files.py": {"*": "store"},
     "trainer/display.py": {"*": "show"},
-    "trainer/loop.py": {"_show": "show", "_rates": "show", "_resident": "show"},
+    "trainer/watching.py": {"*": "show"},
     "trainer/metrics.py": {"*": "show"},
     "trainer/logs.py": {"*": "show"},
     "multiprocessing/connection.py": {"wait": "wait"},

@@ -10,7 +10,7 @@ from trainer.plots import clock
 
 if TYPE_CHECKING:
     from trainer.arena.match import MatchResult
-    from trainer.loop import Outcome
+    from trainer.progress import Outcome
 
 __all__ = ["grade_table", "match_table", "plan_table", "report_table", "verdict"]
 
