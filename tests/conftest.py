@@ -21,7 +21,9 @@ def loggers() -> Iterator[None]:
     yield
     for logger, (level, handlers) in zip(ours, before, strict=True):
         logger.setLevel(level)
-        logger.handlers[:] = handlers
+        for handler in set(logger.handlers) - set(handlers):
+            logger.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")
