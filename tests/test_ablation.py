@@ -22,7 +22,7 @@ from trainer.ablation_figures import (
     time_ratio,
 )
 from trainer.arena.ratings import Z95
-from trainer.config import RunConfig, resolve
+from trainer.config import LearnerConfig, RunConfig, preset_names, resolve
 from trainer.switch import read_switches
 
 # -- switches ---------------------------------------------------------------------------------
@@ -44,12 +44,18 @@ def test_a_group_is_a_file_of_values(tmp_path) -> None:
     assert config.search.solver and config.evaluation.baselines == ("random", "mcts:9")
 
 
-def test_plain_switches_everything_off() -> None:
+@pytest.mark.parametrize("preset", preset_names())
+def test_plain_switches_everything_off_that_a_preset_switches_on(preset) -> None:
     (plain,) = read_switches("plain")
-    config = resolve("connect4", [], plain.values)
+    config = resolve(preset, [], plain.values)
     assert not config.search.solver and config.search.fast_simulations == 0
     assert config.learner.value_mix == 0 and config.selfplay.opening_plies == 0
-    assert config.network.channels == resolve("connect4").network.channels
+    assert config.network.channels == resolve(preset).network.channels
+    off = LearnerConfig()
+    assert not config.learner.auxiliary and config.learner.relabel == off.relabel
+    assert config.learner.merge_duplicates == off.merge_duplicates
+    assert not config.search.end_when_proven and not config.search.gumbel_actions
+    assert config.selfplay.start_share == config.selfplay.reanalyse_share == 0
 
 
 @pytest.mark.parametrize(
