@@ -118,6 +118,12 @@ class SearchConfig:
     """Back proven wins, draws and losses up the tree: a proven node is not searched again, a
     proven loss not chosen, and a proven root ends the search (Winands et al., "Monte-Carlo tree
     search solver", 2008)."""
+    endgame_nodes: int = 0
+    """A self-play search first tries to search all that is left of the game, by alpha-beta, in so
+    many positions, >= 0; if that suffices, result and moves are exact and nothing is simulated.
+    Needs the solver; 0: off. Knuth and Moore, "An analysis of alpha-beta pruning" (1975)."""
+    endgame_from: int = 0
+    """The first ply of a game at which that is tried, >= 0: before, it would be in vain."""
     end_when_proven: bool = False
     """End a self-play game at once when a search has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""
@@ -166,6 +172,11 @@ class SearchConfig:
             leaves_in_flight=("an integer in [1, 1024]", 1 <= self.leaves_in_flight <= 1024),
             virtual_loss=(">= 0", self.virtual_loss >= 0),
             memory_mb=(">= 0", self.memory_mb >= 0),
+            endgame_nodes=(
+                "an integer >= 0, and 0 without the solver",
+                self.endgame_nodes >= 0 and (self.solver or not self.endgame_nodes),
+            ),
+            endgame_from=("an integer >= 0", self.endgame_from >= 0),
             end_when_proven=(
                 "false without the solver", self.solver or not self.end_when_proven
             ),

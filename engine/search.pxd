@@ -8,6 +8,7 @@
 
 from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 
+from engine.endgame cimport Endgame
 from engine.gumbel cimport GumbelRoot
 from engine.puct cimport puct_t
 from engine.rng cimport rng_t
@@ -51,6 +52,8 @@ cdef class Search:
     cdef bint reuse_tree
     cdef bint count_kept
     cdef bint solver
+    cdef readonly Endgame endgame          # shared by a worker's searches; None: never
+    cdef bint try_endgame                  # this root may be near enough to the end; a caller's
     cdef int32_t max_depth                 # columns of a path row
     cdef int32_t leaves_in_flight          # rows of the next three
     cdef int32_t num_pending               # leaves in flight now
@@ -66,7 +69,7 @@ cdef class Search:
     cdef readonly uint64_t num_full_stops  # searches that a full arena ended early
 
     cdef int set_root(self, GameState state) except -1 nogil
-    cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil
+    cdef int begin(self, int32_t target, bint noisy, rng_t noise) except -1 nogil
     cdef int gather(self) except -1 nogil
     cdef void prefetch_leaf(self, int index) noexcept nogil
     cdef int scatter_logits(self, int index, const float* policy_logits,
@@ -81,7 +84,8 @@ cdef class Search:
     cdef int policy_target(self, int32_t* actions, float* weights) noexcept nogil
     cdef float surprise(self, const int32_t* actions, const float* weights,
                         int num) noexcept nogil
-    cdef void _open_root(self) noexcept nogil
+    cdef int _open_root(self) except -1 nogil
+    cdef void _take_proofs(self) noexcept nogil
     cdef void _keep_prior(self) noexcept nogil
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,

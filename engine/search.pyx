@@ -13,6 +13,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
 from libc.stdlib cimport free, malloc
 
 from engine.atomic cimport prefetch
+from engine.endgame cimport Endgame, proof_t
 from engine.gumbel cimport (
     GumbelRoot,
     completed_value,
@@ -136,7 +137,8 @@ cdef class Search:
         Nodes of the arena; a search that needs more ends early and is counted. By default a
         kept subtree and a full search fit, or as many as the config's memory holds.
     spare
-        Another search of the same game and capacity whose spare arena this one shares.
+        Another search of the same game and capacity whose spare arena and endgame search this one
+        shares.
     arena_bytes
         Of each arena, in place of the config's memory; 0: the config's.
     """
@@ -174,6 +176,10 @@ cdef class Search:
         self.puct.fpu_reduction = config.fpu_reduction
         self.puct.root_fpu_reduction = config.root_fpu_reduction
         self.leaves_in_flight = config.leaves_in_flight
+        if config.endgame_nodes:
+            self.endgame = (Endgame(game, config.endgame_nodes) if spare is None
+                            else spare.endgame)
+        self.try_endgame = self.endgame is not None
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver
@@ -229,7 +235,7 @@ cdef class Search:
         self.root_changed = False
         return 0
 
-    cdef void begin(self, int32_t target, bint noisy, rng_t noise) noexcept nogil:
+    cdef int begin(self, int32_t target, bint noisy, rng_t noise) except -1 nogil:
         """Search the root until its edges have `target` visits; the config says whether those
         kept from the last move count."""
         self.target = target
@@ -239,6 +245,7 @@ cdef class Search:
         self.noise = noise
         if self.tree.columns.num_nodes > 0 and self.tree.columns.num_edges[ROOT] > 0:
             self._open_root()
+        return 0
 
     cdef int gather(self) except -1 nogil:
         """Descend until a leaf needs its evaluation and return its index for scatter.
@@ -506,16 +513,57 @@ cdef class Search:
             return keeps_proof(tree, ROOT, edge)
         return tree.result[edge] != RESULT_LOSS
 
-    cdef void _open_root(self) noexcept nogil:
-        """The root's prior is known: keep it, and let chance in."""
+    cdef int _open_root(self) except -1 nogil:
+        """The root's prior is known: keep it, ask how the game ends, and let chance in."""
         cdef tree_t* tree = &self.tree.columns
         if self.root_changed:
             self._restore_prior()
         self._keep_prior()
+        if (self.try_endgame and tree.status[ROOT] == NODE_EXPANDED
+                and tree.num_edges[ROOT] < tree.node_capacity and self.endgame.solve(self.root)):
+            self._take_proofs()
         if self.by_gumbel:
             self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
         elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
             self._change_prior()
+        return 0
+
+    cdef void _take_proofs(self) noexcept nogil:
+        """What the endgame search has found replaces the tree: the root, proven, and an edge with
+        a visit for each action whose result is known."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef int player = tree.player[ROOT]
+        cdef proof_t* proof
+        cdef node_t child
+        cdef edge_t edge = 0
+        cdef int32_t i, unknown
+        tree_clear(tree)
+        forget_nodes(tree)
+        tree_add_node(tree, player, NODE_TERMINAL)
+        tree.value[ROOT] = self.endgame.result
+        tree.distance[ROOT] = self.endgame.distance
+        tree.num_edges[ROOT] = tree.num_edges_used = self.endgame.num_proofs
+        for unknown in range(2):        # what is visited stands in front
+            for i in range(self.endgame.num_proofs):
+                proof = &self.endgame.proofs[i]
+                if (proof.result == RESULT_UNKNOWN) != unknown:
+                    continue
+                child = NO_NODE
+                if not unknown:
+                    # As its parent sees it: nobody asks who would be to move there.
+                    child = tree_add_node(tree, player, NODE_TERMINAL)
+                    tree.value[child] = proof.result
+                    tree.distance[child] = proof.distance
+                    tree.num_visited[ROOT] += 1
+                tree.action[edge] = proof.action
+                tree.prior[edge] = self.root_prior[proof.action]
+                tree.child[edge] = child
+                tree.result[edge] = proof.result
+                tree.visits[edge] = 1 - unknown
+                tree.value_sum[edge] = 0 if unknown else proof.result
+                self.kept_visits[proof.action] = tree.visits[edge]      # forced by nobody
+                edge += 1
+        tree.node_visits[ROOT] = tree.num_visited[ROOT]
 
     cdef void _keep_prior(self) noexcept nogil:
         """Remember what the evaluator said of the root, before noise or proof change it, and the

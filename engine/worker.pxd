@@ -53,6 +53,7 @@ cdef class Player:
     cdef int32_t temperature_plies
     cdef double root_policy_temperature
     cdef double final_root_policy_temperature
+    cdef int32_t endgame_from              # ply; -1: never
     cdef bint noise                        # at the root, in full searches
     cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
 

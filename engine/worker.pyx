@@ -90,6 +90,7 @@ cdef class Player:
         self.temperature_plies = config.temperature_plies
         self.root_policy_temperature = config.root_policy_temperature
         self.final_root_policy_temperature = config.final_root_policy_temperature
+        self.endgame_from = config.endgame_from if config.endgame_nodes else -1
         self.noise = config.dirichlet_fraction > 0
         self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
@@ -547,6 +548,7 @@ cdef class Worker:
             with gil:
                 player.progress = self.control.progress
                 player.num_simulations = player.config.simulations_at(player.progress)
+        search.try_endgame = player.endgame_from >= 0 and slot.ply >= player.endgame_from
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
             player.noise_always or (player.noise and slot.full_search),

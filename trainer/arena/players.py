@@ -52,7 +52,8 @@ class Contestant:
 
 def match_search(num_simulations: int, base: SearchConfig | None = None) -> SearchConfig:
     """A search that plays for the result: no noise, no fast searches, the most visited move, all
-    simulations on every move, whatever was kept of the tree, and the game to its end."""
+    simulations on every move, whatever was kept of the tree, and the game to its end, of which
+    nothing is known but what the simulations prove."""
     return replace(
         base or SearchConfig(),
         num_simulations=num_simulations,
@@ -62,6 +63,7 @@ def match_search(num_simulations: int, base: SearchConfig | None = None) -> Sear
         temperature=0.0,
         final_temperature=0.0,
         temperature_plies=0,
+        endgame_nodes=0,
         end_when_proven=False,
         resign_value=0.0,
         initial_simulations=0,
