@@ -124,6 +124,9 @@ class SearchConfig:
     Needs the solver; 0: off. Knuth and Moore, "An analysis of alpha-beta pruning" (1975)."""
     endgame_from: int = 0
     """The first ply of a game at which that is tried, >= 0: before, it would be in vain."""
+    endgame_fraction: float = 1.0
+    """Share of the full searches solved so that are trained on, in [0, 1]: games go through their
+    ends for nothing, and what searches find there by themselves need not fill the batches."""
     end_when_proven: bool = False
     """End a self-play game at once when a search has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""
@@ -177,6 +180,7 @@ class SearchConfig:
                 self.endgame_nodes >= 0 and (self.solver or not self.endgame_nodes),
             ),
             endgame_from=("an integer >= 0", self.endgame_from >= 0),
+            endgame_fraction=("in [0, 1]", 0 <= self.endgame_fraction <= 1),
             end_when_proven=(
                 "false without the solver", self.solver or not self.end_when_proven
             ),

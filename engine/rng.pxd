@@ -17,6 +17,7 @@ cdef enum purpose_t:          # what a stream is for; part of its key
     PURPOSE_RANDOM = 5        # the random player
     PURPOSE_RESIGN = 6        # whether a lost game is played on
     PURPOSE_START = 9         # where a game begins
+    PURPOSE_ENDGAME = 10      # whether a solved position is learned from
 
 cdef struct rng_t:
     uint64_t key

@@ -231,6 +231,7 @@ cdef class Search:
             self.pending[i].depth = -1
         self.num_pending = 0
         self.target = 0
+        self.solved = False
         self.noisy = False
         self.root_changed = False
         return 0
@@ -239,6 +240,7 @@ cdef class Search:
         """Search the root until its edges have `target` visits; the config says whether those
         kept from the last move count."""
         self.target = target
+        self.solved = False
         if not self.count_kept and self.tree.columns.num_nodes > 0:
             self.target += self.tree.columns.node_visits[ROOT]
         self.noisy = noisy
@@ -537,6 +539,7 @@ cdef class Search:
         cdef node_t child
         cdef edge_t edge = 0
         cdef int32_t i, unknown
+        self.solved = True
         tree_clear(tree)
         forget_nodes(tree)
         tree_add_node(tree, player, NODE_TERMINAL)

@@ -54,6 +54,7 @@ cdef class Player:
     cdef double root_policy_temperature
     cdef double final_root_policy_temperature
     cdef int32_t endgame_from              # ply; -1: never
+    cdef double endgame_fraction           # of what is solved there
     cdef bint noise                        # at the root, in full searches
     cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
 
@@ -123,6 +124,7 @@ cdef class Worker:
     cdef int _begin_move(self, GameSlot slot) except -1 nogil
     cdef int _begin_search(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef int _make_move(self, GameSlot slot) except -1 nogil
+    cdef void _choose_row(self, GameSlot slot, Search search, Player player) noexcept nogil
     cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil
     cdef int _record(self, GameSlot slot, Journal journal, Search search,
                      action_t action) except -1 nogil

@@ -30,6 +30,7 @@ from engine.local cimport LocalRollout, LocalUniform
 from engine.ring cimport Ring
 from engine.rng cimport (
     PURPOSE_CAP,
+    PURPOSE_ENDGAME,
     PURPOSE_MOVE,
     PURPOSE_NOISE,
     PURPOSE_RANDOM,
@@ -91,6 +92,7 @@ cdef class Player:
         self.root_policy_temperature = config.root_policy_temperature
         self.final_root_policy_temperature = config.final_root_policy_temperature
         self.endgame_from = config.endgame_from if config.endgame_nodes else -1
+        self.endgame_fraction = config.endgame_fraction
         self.noise = config.dirichlet_fraction > 0
         self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
@@ -560,12 +562,21 @@ cdef class Worker:
         cdef action_t action
         if self._mover_is_second(slot):
             action = self._draw(slot, slot.second, self.second)
+            self._choose_row(slot, slot.second, self.second)
             self._record(slot, slot.journal, slot.second, action)
         else:
             action = self._draw(slot, slot.first, self.first)
+            self._choose_row(slot, slot.first, self.first)
             self._record(slot, slot.journal, slot.first, action)
         self._follow(slot, action)
         return self._go_on(slot)
+
+    cdef void _choose_row(self, GameSlot slot, Search search, Player player) noexcept nogil:
+        """Of the full searches that the rules alone have answered, a share counts as such."""
+        cdef rng_t rng
+        if search.solved and not slot.journal.header.one_ply:
+            rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_ENDGAME)
+            slot.full_search &= next_uniform(&rng) < player.endgame_fraction
 
     cdef action_t _draw(self, GameSlot slot, Search search, Player player) noexcept nogil:
         cdef rng_t rng

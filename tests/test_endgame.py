@@ -204,5 +204,21 @@ def test_nothing_is_tried_before_its_ply() -> None:
         assert record.results[:30].tolist() == without[number].results[:30].tolist()
 
 
+def test_a_share_of_the_solved_plies_is_taught_and_the_games_are_the_same() -> None:
+    everything = solving_games(120, endgame_from=12)
+    some = solving_games(120, endgame_from=12, endgame_fraction=0.25)
+    num_solved = num_taught = 0
+    for number, record in everything.items():
+        assert record.full_search.all()
+        assert some[number].actions.tolist() == record.actions.tolist()
+        taught = some[number].full_search
+        solved = record.root_values == record.results
+        assert taught[~solved].all()
+        num_solved += np.count_nonzero(solved[12:])
+        num_taught += np.count_nonzero(taught[12:] & solved[12:])
+    assert num_solved > 100
+    assert 0.15 < num_taught / num_solved < 0.45
+
+
 def test_a_match_does_without() -> None:
     assert match_search(50, SearchConfig(solver=True, endgame_nodes=5000)).endgame_nodes == 0
