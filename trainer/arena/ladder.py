@@ -252,5 +252,8 @@ def _islands(names: Sequence[str], played: npt.NDArray[np.bool_]) -> tuple[tuple
     for game in np.unique(played, axis=0):
         a, b = np.flatnonzero(game)
         group[group == group[b]] = group[a]
-    found = [tuple(name for name, own in zip(names, group, strict=True) if own == g) for g in np.unique(group)]
+    found = [
+        tuple(name for name, own in zip(names, group, strict=True) if own == g)
+        for g in np.unique(group)
+    ]
     return tuple(sorted(found, key=lambda island: (-len(island), island)))
