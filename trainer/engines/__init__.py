@@ -1,0 +1,1 @@
+"""Game engines that nobody here wrote, as players: programs that speak UCI or GTP."""
