@@ -6,7 +6,7 @@
 #
 # Who evaluates is no business of this module: a ring's slot, or a local evaluator.
 
-from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint64_t
 
 from engine.endgame cimport Endgame
 from engine.gumbel cimport GumbelRoot
@@ -64,6 +64,8 @@ cdef class Search:
     cdef float* scratch                    # [max_legal_actions]
     cdef float* root_prior                 # [num_actions] of the root's actions, before noise
     cdef int32_t* kept_visits              # [num_actions] of theirs, before the search
+    cdef bint restricted                   # the root has the wanted actions only
+    cdef uint8_t* wanted                   # [num_actions]
     cdef float prior_value                 # the evaluator's of the root, for the player to move
     cdef readonly uint64_t num_simulations # finished, ever
     cdef readonly uint64_t sum_depths      # of their leaves, in edges from the root
@@ -91,6 +93,7 @@ cdef class Search:
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil
+    cdef int32_t _wanted_of(self, action_t* actions, int32_t num) noexcept nogil
     cdef node_t _find_shared(self, node_t parent, edge_t edge, int32_t depth) except -2 nogil
     cdef void _correct(self, int row, int depth) noexcept nogil
     cdef int32_t _others_passing(self, const int32_t* paths, int row, int depth,

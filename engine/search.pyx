@@ -9,8 +9,8 @@ Segal, "On the scalability of parallel UCT" (2010), for virtual loss.
 """
 
 from libc.math cimport fmax, isfinite, log, pow
-from libc.stdint cimport int8_t, int16_t, int32_t, uint64_t
-from libc.stdlib cimport free, malloc
+from libc.stdint cimport int8_t, int16_t, int32_t, uint8_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc
 
 from engine.atomic cimport prefetch
 from engine.endgame cimport Endgame, proof_t
@@ -204,8 +204,10 @@ cdef class Search:
         self.scratch = <float*>malloc(game.max_legal_actions * sizeof(float))
         self.root_prior = <float*>malloc(game.num_actions * sizeof(float))
         self.kept_visits = <int32_t*>malloc(game.num_actions * sizeof(int32_t))
+        self.wanted = <uint8_t*>calloc(game.num_actions, 1)
         if (self.pending == NULL or self.path_nodes == NULL or self.path_edges == NULL
-                or self.scratch == NULL or self.root_prior == NULL or self.kept_visits == NULL):
+                or self.scratch == NULL or self.root_prior == NULL or self.kept_visits == NULL
+                or self.wanted == NULL):
             raise MemoryError(f"no memory for {rows} paths of {self.max_depth} edges")
         self.set_root(self.root)
 
@@ -216,6 +218,7 @@ cdef class Search:
         free(self.scratch)
         free(self.root_prior)
         free(self.kept_visits)
+        free(self.wanted)
 
     # -- the step machine -----------------------------------------------------------------
 
@@ -356,6 +359,8 @@ cdef class Search:
         self.pending[row].depth = depth
         self.num_pending += 1
         num = self.state.legal_actions_c(tree.action + tree.num_edges_used)
+        if self.restricted and node == ROOT:
+            num = self._wanted_of(tree.action + tree.num_edges_used, num)
         tree.num_edges[node] = num
         for edge in range(tree.num_edges_used, tree.num_edges_used + num):
             tree.visits[edge] = 0
@@ -364,6 +369,14 @@ cdef class Search:
             tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
+
+    cdef int32_t _wanted_of(self, action_t* actions, int32_t num) noexcept nogil:
+        """Leave the wanted ones of `num` actions, in their order; returns how many those are."""
+        cdef int32_t i, kept = 0
+        for i in range(num):
+            actions[kept] = actions[i]
+            kept += self.wanted[actions[i]]
+        return kept
 
     cdef node_t _find_shared(self, node_t parent, edge_t edge, int32_t depth) except -2 nogil:
         """The node of the position in `state`, found by another line of play: the unvisited edge
@@ -622,6 +635,7 @@ cdef class Search:
                     child = tree.child[edge]
                     break
         self.root.apply_c(action)
+        self.restricted = False
         if child == NO_NODE or tree.status[child] == NODE_WAITING or tree.num_edges[child] == 0:
             return self.set_root(self.root)
         tree_copy_subtree(&self.spare.columns, tree, child)
@@ -771,7 +785,18 @@ cdef class Search:
         """Search `state` from nothing."""
         if state.game is not self.game:
             raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
+        self.restricted = False
         self.set_root(state)
+
+    def restrict(self, actions):
+        """Search the root from nothing, `actions` only; the next position is free again."""
+        legal = set(self.root.get_legal_actions())
+        if not actions or not legal.issuperset(actions):
+            raise ValueError(f"actions must be legal ones, at least one, got {actions!r}")
+        for action in range(self.game.num_actions):
+            self.wanted[action] = action in actions
+        self.restricted = True
+        self.set_root(self.root)
 
     def play(self, action):
         """Make `action` at the root, keeping its subtree if the config says so."""
@@ -889,12 +914,18 @@ cdef class Search:
             key=lambda r: (r["action"] != played, -_rank(r["proven"], r["distance"]),
                            -r["visits"], -r["prior"], r["action"]))
 
-    def principal_variation(self, max_length=20):
-        """The actions of most visits from the root on; what is proven is followed to its end."""
+    def principal_variation(self, max_length=20, action=None):
+        """The actions of most visits from the root on, or from its `action` on; what is proven is
+        followed to its end."""
         cdef tree_t* tree = &self.tree.columns
         cdef node_t node = ROOT
         cdef edge_t edge, best
         line = []
+        if action is not None and tree.num_nodes:
+            for edge in range(tree.first_edge[ROOT], tree.first_edge[ROOT] + tree.num_edges[ROOT]):
+                if tree.action[edge] == action:
+                    line.append(action)
+                    node = tree.child[edge]
         while tree.num_nodes and node != NO_NODE and len(line) < max_length:
             if tree.num_visited[node] == 0:
                 break

@@ -145,7 +145,7 @@ def test_a_finished_game_and_a_foreign_position_are_refused() -> None:
 
 
 def test_it_needs_the_solver() -> None:
-    with pytest.raises(ConfigError, match="endgame_nodes must be .* 0 without the solver"):
+    with pytest.raises(ConfigError, match=r"endgame_nodes must be .* 0 without the solver"):
         SearchConfig(endgame_nodes=100)
 
 

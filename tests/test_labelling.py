@@ -9,7 +9,7 @@ import pytest
 from running import TINY
 from test_checkpoint import save_at
 from test_learner import make_learner
-from test_match import record
+from test_match import played
 
 import games
 from engine.errors import ConfigError, StoreError
@@ -40,9 +40,9 @@ def test_pairs_count_in_the_order_of_their_numbers() -> None:
     tally = _Tally(Sprt(elo0=0, elo1=200))
     order = [2, 3, 5, 4, 1]  # the first pair is not complete
     for number in order:
-        tally.add(record(number, 1 if number % 2 == 0 else -1, [number]))  # our player wins
+        tally.add(played(number, 1 if number % 2 == 0 else -1))  # our player wins
     assert tally.counts == [0] * 5
-    tally.add(record(0, 1, [0]))
+    tally.add(played(0, 1))
     assert tally.counts == [0, 0, 0, 0, 3]
 
 
@@ -50,7 +50,7 @@ def test_nothing_counts_after_the_verdict() -> None:
     test = Sprt(elo0=0, elo1=400)
     tally = _Tally(test)
     for number in range(200):
-        tally.add(record(number, 1 if number % 2 == 0 else -1, [number]))
+        tally.add(played(number, 1 if number % 2 == 0 else -1))
     pairs = tally.counts[4]
     assert tally.standing.verdict == "stronger" and pairs < 20
     assert not test.standing([0, 0, 0, 0, pairs - 1]).decided
@@ -243,5 +243,5 @@ def test_impossible_settings_are_refused(values, says) -> None:
 def test_seats_are_changed_in_odd_games() -> None:
     tally = _Tally(Sprt(elo0=0, elo1=10))
     for number in (0, 1):
-        tally.add(record(number, 1, [number]))  # whoever begins wins
+        tally.add(played(number, 1))  # whoever begins wins
     assert tally.counts == [0, 0, 1, 0, 0]

@@ -1,45 +1,27 @@
 """trainer.arena.match: whose win it is, paired openings, distinct games."""
 
-import numpy as np
 import pytest
 
 import games
 from engine.errors import ConfigError
-from engine.records import GameRecord
-from trainer.arena.match import MatchResult, _result, play_match, whole_pairs
+from trainer.arena.match import MatchResult, play_match, summed_up, whole_pairs
 from trainer.arena.openings import openings
 from trainer.arena.players import contestant, game_of
+from trainer.arena.store import ArenaStore, Played
 
 GAME = games.make("tictactoe")
 RANDOM = contestant("random", 1)
 
 
-def record(number: int, first: float, actions: list[int] | None = None) -> GameRecord:
+def played(number: int, first: float, actions: tuple[int, ...] = ()) -> Played:
     """Game `number`, which ended with `first` for the side that moved first."""
-    actions = actions or [number]
-    num = len(actions)
-    return GameRecord(
-        number=number, seed=0, generation=0,
-        returns=np.array([first, -first], np.float32),
-        actions=np.array(actions, np.int32),
-        players=np.zeros(num, np.int8),
-        full_search=np.ones(num, np.bool_),
-        root_values=np.zeros(num, np.float32),
-        prior_values=np.zeros(num, np.float32),
-        surprises=np.zeros(num, np.float32),
-        results=np.full(num, 2, np.int8),
-        distances=np.zeros(num, np.int16),
-        observations=np.zeros((num, 1), np.uint8),
-        policy_offsets=np.zeros(num + 1, np.int32),
-        policy_actions=np.zeros(0, np.int32),
-        policy_weights=np.zeros(0, np.float32),
-    )  # fmt: skip
+    return Played(number, 0, actions or (number,), first, "rules")
 
 
 def result(*first: float) -> MatchResult:
     """The match whose games ended so for the side that moved first."""
-    records = {number: record(number, value) for number, value in enumerate(first)}
-    return _result(RANDOM, RANDOM, records, 2.0)
+    found = {number: played(number, value) for number, value in enumerate(first)}
+    return summed_up("one", "two", found, 2.0)
 
 
 def test_in_odd_games_the_seats_are_changed() -> None:
@@ -60,8 +42,8 @@ def test_a_pair_that_its_opening_decides_says_nothing_and_is_certain_of_it() -> 
 
 
 def test_equal_games_are_counted_once() -> None:
-    records = {n: record(n, 0, [0, 4, n // 2]) for n in range(6)}
-    assert _result(RANDOM, RANDOM, records, 1.0).distinct_games == 3
+    found = {n: played(n, 0, (0, 4, n // 2)) for n in range(6)}
+    assert summed_up("one", "two", found, 1.0).distinct_games == 3
 
 
 def test_plain_values_of_a_result() -> None:
@@ -73,9 +55,9 @@ def test_plain_values_of_a_result() -> None:
 
 @pytest.mark.parametrize("serial", [True, False])
 def test_search_beats_random_from_both_seats(serial) -> None:
-    seen: dict[int, GameRecord] = {}
+    seen: dict[int, Played] = {}
 
-    def on_game(done: int, found: GameRecord) -> None:
+    def on_game(done: int, found: Played) -> None:
         seen[found.number] = found
         assert done == len(seen)
 
@@ -92,12 +74,11 @@ def test_search_beats_random_from_both_seats(serial) -> None:
     book = openings(GAME, 20, 2, 4)
     for number in range(40):
         # Both games of a pair begin with the pair's opening.
-        assert seen[number].actions[:2].tolist() == book[number // 2]
-        assert seen[number].num_opening == 2
-        assert seen[number].players[:2].tolist() == [0, 1]
+        assert list(seen[number].actions[:2]) == book[number // 2]
+        assert seen[number].opening == 2
     # From either seat it wins more than it loses.
     for seat in (0, 1):
-        points = [seen[n].returns[seat] for n in range(40) if n % 2 == seat]
+        points = [2 * seen[n].points() - 1 for n in range(40) if n % 2 == seat]
         assert sum(points) > 8
     turned = play_match(GAME, RANDOM, strong, 40, opening_plies=2, seed=4, serial=serial)
     assert turned is not None and turned.score < 0.15
@@ -108,7 +89,7 @@ def test_the_same_seed_gives_the_same_games() -> None:
         found: dict[int, bytes] = {}
         play_match(
             GAME, contestant("mcts:20", 1), RANDOM, 20, seed=seed,
-            on_game=lambda _, game: found.update({game.number: game.actions.tobytes()}),
+            on_game=lambda _, game: found.update({game.number: game.actions}),
         )  # fmt: skip
         return [found[n] for n in sorted(found)]
 
@@ -138,6 +119,42 @@ def test_players_of_different_games_do_not_meet(tiny_run) -> None:
 
 
 def test_a_match_that_the_clock_cuts_counts_whole_pairs_only() -> None:
-    done = {n: record(n, 1.0) for n in (0, 1, 2, 5, 6, 7)}
+    done = {n: played(n, 1.0) for n in (0, 1, 2, 5, 6, 7)}
     assert sorted(whole_pairs(done)) == [0, 1, 6, 7]
     assert play_match(GAME, RANDOM, RANDOM, 4, serial=True, until=0.0) is None
+
+
+def test_an_interrupted_match_goes_on_where_it_stopped(tmp_path) -> None:
+    strong = contestant("mcts:50", 1)
+    whole: dict[int, Played] = {}
+    play_match(GAME, strong, RANDOM, 20, seed=4, serial=True, keep=lambda g: put(whole, g))
+    with ArenaStore(tmp_path / "arena.db") as store:
+        match = store.open({"seed": 4})
+        given_up = play_match(
+            GAME, strong, RANDOM, 20, seed=4, serial=True,
+            keep=lambda game: store.add(match, game), on_game=lambda done, _: done == 7,
+        )  # fmt: skip
+        assert given_up is None
+    with ArenaStore(tmp_path / "arena.db") as store:
+        assert store.open({"seed": 4}) == match and store.open({"seed": 5}) != match
+        before = store.games(match)
+        assert len(before) == 7
+        again: dict[int, Played] = {}
+        result = play_match(
+            GAME, strong, RANDOM, 20, seed=4, serial=True, known=before,
+            keep=lambda game: put(again, game),
+        )  # fmt: skip
+    assert result is not None and result.games == 20
+    assert sorted(again) == sorted(set(range(20)) - set(before))
+    assert before | again == whole
+
+
+def put(found: dict[int, Played], game: Played) -> None:
+    assert game.number not in found
+    found[game.number] = game
+
+
+def test_a_match_that_is_over_is_only_told() -> None:
+    found = {n: played(n, 1.0) for n in range(4)}
+    result = play_match(GAME, RANDOM, RANDOM, 4, known=found)
+    assert result is not None and (result.wins, result.losses) == (2, 2)

@@ -43,6 +43,23 @@ app.command(
     "Typed again, it goes on where it stopped. --section.key value changes both sides.",
 )
 
+app.command(
+    "trainer.cli_engines:gtp",
+    help="Play as a GTP engine: Sabaki, GoGui and others show any game.\n\n"
+    "Example: ringzero gtp runs/go --seconds 5\n\n"
+    "Knows kata-analyze, gogui-rules and time settings; a line ends a running analysis.",
+)
+app.command(
+    "trainer.cli_engines:uci",
+    help="Play as a UCI engine: chess, and Connect Four as cutechess knows it.\n\n"
+    "Example: ringzero uci runs/chess",
+)
+app.command(
+    "trainer.cli_engines:analysis",
+    help="Analyse positions: JSON lines in and out, as KataGo's analysis engine.\n\n"
+    "Example: ringzero analysis runs/go --simulations 1000 < queries.jsonl",
+)
+
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
 GameName = Annotated[str | None, Parameter(name="--game", help="A game; see ringzero games.")]

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,13 +11,17 @@ from engine.batching import BatchPolicy
 from engine.player import PlayerSpec
 from engine.pool import Pool, PoolConfig
 from engine.process import cpu_count
-from engine.records import GameRecord
 from games.base import Game
 from trainer.arena.openings import openings
 from trainer.arena.players import Contestant
 from trainer.arena.ratings import EloEstimate, from_pairs, pentanomial
+from trainer.arena.store import Played
+from trainer.arena.tables import play_at_tables
 
-__all__ = ["MatchResult", "play_match", "whole_pairs"]
+__all__ = ["Kept", "MatchResult", "play_match", "summed_up", "whole_pairs"]
+
+Kept = Callable[[Played], None]
+"""Told every game as soon as it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,9 @@ class MatchResult:
     distinct_games: int
     elo: EloEstimate
     seconds: float
+    """That it took, of an interrupted match the last part."""
+    faults: tuple[str, ...] = ()
+    """What went wrong in games that ended so: ``game 7: stockfish did not answer in time``."""
 
     @property
     def score(self) -> float:
@@ -65,7 +72,9 @@ def play_match(
     log_dir: str | None = None,
     serial: bool = False,
     until: float = math.inf,
-    on_game: Callable[[int, GameRecord], bool | None] | None = None,
+    on_game: Callable[[int, Played], bool | None] | None = None,
+    known: Mapping[int, Played] | None = None,
+    keep: Kept | None = None,
 ) -> MatchResult | None:
     """Play `num_games`, rounded up to pairs: each opening twice, with the seats changed.
 
@@ -81,11 +90,23 @@ def play_match(
     on_game
         Called with the count of finished games and the last one; a true answer gives the match
         up, and there is no result.
+    known, keep
+        Games that were played before, by number, which are not played again; and who is told each
+        that is. A match with both survives whatever interrupts it.
     """
     start = time.monotonic()
     num_games += num_games % 2
     if book is None:
         book = openings(game, num_games // 2, opening_plies, seed)
+    found = {n: played for n, played in (known or {}).items() if n < num_games}
+    if "external" in (player.kind, opponent.kind):
+        finished = play_at_tables(
+            game, (player, opponent), num_games, book, known=found, keep=keep, on_game=on_game,
+            until=until,
+        )  # fmt: skip
+        found = whole_pairs(finished or {})
+        took = time.monotonic() - start
+        return summed_up(player.name, opponent.name, found, took) if found else None
     evaluators: list[EvaluatorSpec] = []
     players: list[PlayerSpec] = []
     for side in (player, opponent):
@@ -102,40 +123,44 @@ def play_match(
         log_dir=log_dir,
         serial=serial,
     )
-    records: dict[int, GameRecord] = {}
-    with Pool(
-        game, players, evaluators, config, seed=seed, game_limit=num_games, openings=book
-    ) as pool:
-        for record in pool.games(until=until):
-            records[record.number] = record
-            if on_game is not None and on_game(len(records), record):
-                return None
-    records = whole_pairs(records)
-    if not records:
+    missing = [n for n in range(num_games) if n not in found]
+    if missing:
+        with Pool(
+            game, players, evaluators, config, seed=seed, game_limit=0, openings=book
+        ) as pool:
+            pool.hand_out(missing)
+            for record in pool.games(until=until):
+                played = found[record.number] = Played.of(record)
+                if keep is not None:
+                    keep(played)
+                if on_game is not None and on_game(len(found), played):
+                    return None
+    found = whole_pairs(found)
+    if not found:
         return None
-    return _result(player, opponent, records, time.monotonic() - start)
+    return summed_up(player.name, opponent.name, found, time.monotonic() - start)
 
 
-def whole_pairs(records: dict[int, GameRecord]) -> dict[int, GameRecord]:
+def whole_pairs(found: Mapping[int, Played]) -> dict[int, Played]:
     """The games, by number, whose opening was played from both sides."""
-    return {number: record for number, record in records.items() if number ^ 1 in records}
+    return {number: game for number, game in found.items() if number ^ 1 in found}
 
 
-def _result(
-    player: Contestant, opponent: Contestant, records: dict[int, GameRecord], seconds: float
+def summed_up(
+    player: str, opponent: str, found: Mapping[int, Played], seconds: float
 ) -> MatchResult:
-    # In odd games the players have changed seats.
-    outcome = {n: float(r.returns[n % 2]) for n, r in records.items()}
-    points = [(1 + outcome[n]) / 2 for n in sorted(outcome)]
+    """The result of a match of whole pairs."""
+    points = [found[number].points() for number in sorted(found)]
     return MatchResult(
-        player=player.name,
-        opponent=opponent.name,
-        games=len(records),
-        wins=sum(x > 0 for x in outcome.values()),
-        draws=sum(x == 0 for x in outcome.values()),
-        losses=sum(x < 0 for x in outcome.values()),
-        first_wins=sum(float(r.returns[0]) > 0 for r in records.values()),
-        distinct_games=len({r.actions.tobytes() for r in records.values()}),
+        player=player,
+        opponent=opponent,
+        games=len(found),
+        wins=sum(x == 1.0 for x in points),
+        draws=sum(x == 0.5 for x in points),
+        losses=sum(x == 0.0 for x in points),
+        first_wins=sum(game.result > 0 for game in found.values()),
+        distinct_games=len({game.actions for game in found.values()}),
         elo=from_pairs(pentanomial(points)),
         seconds=seconds,
+        faults=tuple(f"game {n}: {found[n].detail}" for n in sorted(found) if found[n].detail),
     )

@@ -12,8 +12,11 @@ from engine.player import PlayerSpec
 from games.base import Game
 from trainer.best import read_best
 from trainer.compute import Compute
+from trainer.engines.base import parse_command
 
 __all__ = ["Contestant", "contestant", "find_model", "game_of", "match_search"]
+
+EXTERNAL = ("uci:", "gtp:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Contestant:
 
     name: str
     kind: str
-    """See `engine.player.PlayerSpec`."""
+    """See `engine.player.PlayerSpec`; or external: a program that speaks UCI or GTP."""
     search: SearchConfig
     model: Path | None = None
     """The model file of a network player."""
@@ -32,6 +35,8 @@ class Contestant:
     """What its network runs on."""
     settled: EvaluatorSpec | None = None
     """Its evaluator where one of the same shape runs already: nothing needs to be measured."""
+    command: str = ""
+    """Of an external player, see `trainer.engines.base.parse_command`."""
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
@@ -84,7 +89,8 @@ def contestant(
     Parameters
     ----------
     text
-        ``random``; ``mcts:N``, random-rollout tree search with N simulations; or a network, see
+        ``random``; ``mcts:N``, random-rollout tree search with N simulations; ``uci:COMMAND`` or
+        ``gtp:COMMAND``, a program, see `trainer.engines.base.parse_command`; or a network, see
         `find_model`.
     num_simulations
         Of a network player's move.
@@ -104,6 +110,9 @@ def contestant(
     """
     if text == "random":
         return Contestant(text, "random", match_search(1))
+    if text.startswith(EXTERNAL):
+        parse_command(text.partition(":")[2])
+        return Contestant(text, "external", match_search(1), command=text)
     found = re.fullmatch(r"mcts:(\d+)", text)
     if found:
         if int(found[1]) < 1:
@@ -114,9 +123,9 @@ def contestant(
         return Contestant(text, "rollout", match_search(int(found[1]), search))
     if not _split(text)[0].exists():
         raise ConfigError(
-            f"no player {text!r}: expected random, mcts:N (for example mcts:1000), or the path of "
-            "a run, a checkpoint or a model.safetensors; RUN:best and RUN:STEP name a run's "
-            "checkpoint"
+            f"no player {text!r}: expected random, mcts:N (for example mcts:1000), uci:PROGRAM, "
+            "gtp:PROGRAM, or the path of a run, a checkpoint or a model.safetensors; RUN:best and "
+            "RUN:STEP name a run's checkpoint"
         )
     search = match_search(num_simulations, base or SearchConfig(solver=True))
     return Contestant(text, "network", search, find_model(text), symmetric, compute)

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.records import GameRecord
 from games.base import Game
 from trainer.arena.match import play_match
 from trainer.arena.openings import openings
 from trainer.arena.players import Contestant
 from trainer.arena.ratings import pentanomial
 from trainer.arena.sprt import Sprt, Standing
+from trainer.arena.store import Played
 
 __all__ = ["SequentialResult", "play_sequential"]
 
@@ -61,9 +61,8 @@ class _Tally:
         self.counts = [0] * 5
         self.standing = test.standing(self.counts)
 
-    def add(self, record: GameRecord) -> None:
-        # In odd games the players have changed seats.
-        self._points[record.number] = (1 + float(record.returns[record.number % 2])) / 2
+    def add(self, game: Played) -> None:
+        self._points[game.number] = game.points()
         while not self.standing.decided and {self._next, self._next + 1} <= self._points.keys():
             pair = pentanomial([self._points[self._next], self._points[self._next + 1]])
             self.counts = [n + m for n, m in zip(self.counts, pair, strict=True)]
@@ -101,9 +100,9 @@ def play_sequential(
     tally = _Tally(test)
     given_up = False
 
-    def on_game(_: int, record: GameRecord) -> bool:
+    def on_game(_: int, played: Played) -> bool:
         nonlocal given_up
-        tally.add(record)
+        tally.add(played)
         given_up = on_pair is not None and bool(on_pair(2 * sum(tally.counts), tally.standing))
         return given_up or tally.standing.decided
 

@@ -1,0 +1,1 @@
+"""ringzero as an engine: the protocols that boards and other programs speak."""
