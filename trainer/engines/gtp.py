@@ -15,6 +15,15 @@ __all__ = ["GtpEngine"]
 COLOURS = ("B", "W")
 MOST_LINES = 1000
 """Of an answer."""
+PASS = "pass"
+Told = tuple[str, str, bool]
+"""A colour, its move, and whether that is a pass for want of moves."""
+
+
+def is_forced_pass(state: GameState) -> bool:
+    """Whether the only legal action is to pass."""
+    legal = state.get_legal_actions()
+    return len(legal) == 1 and state.action_to_move(legal[0]) == PASS
 
 
 class GtpEngine(ExternalEngine):
@@ -25,7 +34,7 @@ class GtpEngine(ExternalEngine):
         if version.strip() not in ("1", "2"):
             raise Fault("protocol", f"{self.name} speaks GTP {version.strip()!r}, expected 2")
         self._known = set(self.ask(process, "list_commands", deadline).split())
-        self._told: list[tuple[str, str]] | None = None
+        self._told: list[Told] | None = None
 
     def _move(
         self, process: LineProcess, line: Sequence[int], state: GameState, deadline: float
@@ -33,15 +42,28 @@ class GtpEngine(ExternalEngine):
         moves = list(self._moves(line))
         if self._told is None or moves[: len(self._told)] != self._told:
             self._begin(process, deadline)
-        for colour, move in moves[len(self._told or []) :]:
-            self.ask(process, f"play {colour} {move}", deadline)
+        for said in moves[len(self._told or []) :]:
+            self._tell(process, said, deadline)
         self._told = moves
         colour = COLOURS[state.get_current_player()]
+        if is_forced_pass(state):
+            self._tell(process, (colour, PASS, True), deadline)
+            self._told.append((colour, PASS, True))
+            return PASS
         answer = self.ask(process, f"genmove {colour}", deadline).strip().lower()
         if answer == "resign":
             return None
-        self._told.append((colour, answer))
+        self._told.append((colour, answer, False))
         return answer
+
+    def _tell(self, process: LineProcess, said: Told, deadline: float) -> None:
+        colour, move, forced = said
+        try:
+            self.ask(process, f"play {colour} {move}", deadline)
+        except Fault as fault:
+            # Some engines know of a forced pass by themselves, and no way to be told.
+            if not forced or fault.reason != "protocol":
+                raise
 
     def _begin(self, process: LineProcess, deadline: float) -> None:
         """An empty board for a new game."""
@@ -58,10 +80,11 @@ class GtpEngine(ExternalEngine):
         self.ask(process, "clear_board", deadline)
         self._told = []
 
-    def _moves(self, line: Sequence[int]) -> Iterator[tuple[str, str]]:
+    def _moves(self, line: Sequence[int]) -> Iterator[Told]:
         state = self.game.initial_state()
         for action in line:
-            yield COLOURS[state.get_current_player()], state.action_to_move(action).lower()
+            move = state.action_to_move(action).lower()
+            yield COLOURS[state.get_current_player()], move, is_forced_pass(state)
             state.apply_action(action)
 
     def ask(self, process: LineProcess, command: str, deadline: float) -> str:
