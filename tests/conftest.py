@@ -26,6 +26,12 @@ def loggers() -> Iterator[None]:
             handler.close()
 
 
+@pytest.fixture(autouse=True)
+def no_matches_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Matches of players without a run are kept in the test's own folder."""
+    monkeypatch.setattr("trainer.arena.identity.ELSEWHERE", tmp_path / "arena.db")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of the larger reference data, which is not part of the repository."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from running import ENVIRONMENT, here, options, ringzero, snapshot, start, wait_for
 
+from trainer.arena.store import ArenaStore
 from trainer.cli import app
 from trainer.logs import LIBRARIES
 from trainer.runs import RunFolder
@@ -388,3 +389,27 @@ def test_the_same_folder_cannot_be_trained_twice_at_once(tmp_path) -> None:
         first.kill()
     assert second.returncode == DAMAGED
     assert f"is being trained by process {first.pid}" in second.stderr
+
+
+def test_a_match_is_kept_and_told_again_unless_it_shall_be_fresh(capfd, tmp_path) -> None:
+    typed = ("arena", "random", "mcts:20", "--game", "tictactoe", "--games", "6", "--json",
+             "--store", tmp_path / "games.db")  # fmt: skip
+    played = []
+    for more in ((), (), ("--fresh",), ("--seed", "1")):
+        assert here(*typed, *more) == 0
+        played.append(json.loads(capfd.readouterr().out))
+    first, again, fresh, other = played
+    assert first["played"] == fresh["played"] == other["played"] == 6
+    assert again["played"] == 0 and again["games_per_s"] is None
+    assert (again["wins"], again["losses"]) == (first["wins"], first["losses"])
+    with ArenaStore(tmp_path / "games.db") as store:
+        assert [match.games for match in store.matches()] == [6, 6, 6]
+        assert store.matches()[0].settings["players"][1]["name"] == "mcts:20"
+
+
+def test_a_program_plays_from_the_command_line(capfd, tmp_path) -> None:
+    toy = f"{sys.executable} {Path(__file__).with_name('toy_engine.py')} gtp tictactoe crash"
+    command = f"gtp:{toy}"
+    assert here("arena", command, "mcts:50", "--game", "tictactoe", "--games", "4", "--json") == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["games"] == 4 and found["faults"]

@@ -21,7 +21,7 @@ def played(number: int, first: float, actions: tuple[int, ...] = ()) -> Played:
 def result(*first: float) -> MatchResult:
     """The match whose games ended so for the side that moved first."""
     found = {number: played(number, value) for number, value in enumerate(first)}
-    return summed_up("one", "two", found, 2.0)
+    return summed_up("one", "two", found, 2.0, len(found))
 
 
 def test_in_odd_games_the_seats_are_changed() -> None:
@@ -43,7 +43,7 @@ def test_a_pair_that_its_opening_decides_says_nothing_and_is_certain_of_it() -> 
 
 def test_equal_games_are_counted_once() -> None:
     found = {n: played(n, 0, (0, 4, n // 2)) for n in range(6)}
-    assert summed_up("one", "two", found, 1.0).distinct_games == 3
+    assert summed_up("one", "two", found, 1.0, 6).distinct_games == 3
 
 
 def test_plain_values_of_a_result() -> None:
@@ -144,7 +144,7 @@ def test_an_interrupted_match_goes_on_where_it_stopped(tmp_path) -> None:
             GAME, strong, RANDOM, 20, seed=4, serial=True, known=before,
             keep=lambda game: put(again, game),
         )  # fmt: skip
-    assert result is not None and result.games == 20
+    assert result is not None and result.games == 20 and result.played == 13
     assert sorted(again) == sorted(set(range(20)) - set(before))
     assert before | again == whole
 
@@ -158,3 +158,4 @@ def test_a_match_that_is_over_is_only_told() -> None:
     found = {n: played(n, 1.0) for n in range(4)}
     result = play_match(GAME, RANDOM, RANDOM, 4, known=found)
     assert result is not None and (result.wins, result.losses) == (2, 2)
+    assert result.played == 0 and result.games_per_s is None

@@ -315,6 +315,8 @@ def arena(
     opening_plies: Count = 4,
     game: GameName = None,
     seed: Seed = 0,
+    store: Path | None = None,
+    fresh: Annotated[bool, Parameter(negative=())] = False,
     device: Device = "auto",
     backend: Backend = "auto",
     precision: Precision = "auto",
@@ -327,10 +329,13 @@ def arena(
 
     Example: ringzero arena runs/connect4 mcts:1000 --games 200
 
+    Typed again, an interrupted match goes on, and one that is over is told once more.
+
     Parameters
     ----------
     player, opponent
-        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, a baseline (random, mcts:1000), or a
+        program: "gtp:/usr/games/gnugo --mode gtp", "uci:/usr/games/stockfish; go nodes 1000".
     games
         How many, rounded up to pairs.
     simulations
@@ -341,9 +346,15 @@ def arena(
         Of the opponent's network, if it shall differ.
     opening_plies
         Random plies before each pair.
+    store
+        Database that keeps the games; that of the first run, or runs/arena.db.
+    fresh
+        Play all games, whatever the store holds.
     """
+    from trainer.arena.identity import default_store, match_settings
     from trainer.arena.match import play_match
     from trainer.arena.players import contestant, game_of
+    from trainer.arena.store import ArenaStore
 
     if games < 2:
         raise ConfigError(f"games must be >= 2, got {games}")
@@ -354,10 +365,18 @@ def arena(
         compute=replace(compute, precision=opponent_precision or precision),
     )  # fmt: skip
     rules = game_of(one, two, game=game)
-    with _progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance:
+    settings = match_settings(rules, (one, two), games, opening_plies, seed)
+    if fresh:
+        settings["time"] = time.time()
+    with (
+        ArenaStore(store or default_store((one, two))) as kept,
+        _progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance,
+    ):
+        match = kept.open(settings)
         result = play_match(
             rules, one, two, games, opening_plies=opening_plies, seed=seed,
-            on_game=lambda done, _: advance(done),
+            on_game=lambda done, _: advance(done), known=kept.games(match),
+            keep=lambda game: kept.add(match, game),
         )  # fmt: skip
     assert result is not None  # nothing here gives a match up
     if as_json:

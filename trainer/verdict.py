@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["grade_table", "match_table", "plan_table", "report_table", "verdict"]
 
+MOST_FAULTS = 10
+
 
 def verdict(outcome: "Outcome", run: Path, preset: str, *, by_time: bool = True) -> str:
     """Whether the run is learning, and what to type next; `by_time` says what ends the run."""
@@ -67,8 +69,19 @@ def match_table(result: "MatchResult") -> Table:
     table.add_row(
         str(result.games), str(result.wins), str(result.draws), str(result.losses),
         f"{result.score:.1%}", str(result.elo), str(result.distinct_games),
-        f"{result.games / result.seconds:.1f}",
+        "-" if result.games_per_s is None else f"{result.games_per_s:.1f}",
     )  # fmt: skip
+    notes = []
+    if result.distinct_games < result.games:
+        again = result.games - result.distinct_games
+        notes.append(
+            f"{again} games repeat others move by move and say nothing new: more --opening-plies"
+        )
+    notes += result.faults[:MOST_FAULTS]
+    if len(result.faults) > MOST_FAULTS:
+        notes.append(f"... and {len(result.faults) - MOST_FAULTS} more")
+    if notes:
+        table.caption, table.caption_justify = "\n".join(notes), "left"
     return table
 
 

@@ -39,7 +39,9 @@ class MatchResult:
     distinct_games: int
     elo: EloEstimate
     seconds: float
-    """That it took, of an interrupted match the last part."""
+    """Of this part of the match."""
+    played: int
+    """Games of this part: those that were stored before did not take any of the time."""
     faults: tuple[str, ...] = ()
     """What went wrong in games that ended so: ``game 7: stockfish did not answer in time``."""
 
@@ -48,6 +50,11 @@ class MatchResult:
         """Share of the points, in [0, 1]."""
         return (self.wins + self.draws / 2) / self.games
 
+    @property
+    def games_per_s(self) -> float | None:
+        """None where nothing was played."""
+        return self.played / self.seconds if self.played else None
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, for `--json` and the run's database."""
         return {
@@ -55,7 +62,7 @@ class MatchResult:
             "score": self.score,
             "elo": self.elo.elo,
             "elo_interval": [self.elo.lo, self.elo.hi],
-            "games_per_s": self.games / self.seconds,
+            "games_per_s": self.games_per_s,
         }
 
 
@@ -104,9 +111,10 @@ def play_match(
             game, (player, opponent), num_games, book, known=found, keep=keep, on_game=on_game,
             until=until,
         )  # fmt: skip
-        found = whole_pairs(finished or {})
-        took = time.monotonic() - start
-        return summed_up(player.name, opponent.name, found, took) if found else None
+        if finished is None:
+            return None
+        num_known, found = len(found), finished
+        return _result(player, opponent, found, len(found) - num_known, start)
     evaluators: list[EvaluatorSpec] = []
     players: list[PlayerSpec] = []
     for side in (player, opponent):
@@ -135,10 +143,17 @@ def play_match(
                     keep(played)
                 if on_game is not None and on_game(len(found), played):
                     return None
-    found = whole_pairs(found)
-    if not found:
+    return _result(player, opponent, found, len(found) - (num_games - len(missing)), start)
+
+
+def _result(
+    player: Contestant, opponent: Contestant, found: Mapping[int, Played], played: int, start: float
+) -> MatchResult | None:
+    pairs = whole_pairs(found)
+    if not pairs:
         return None
-    return summed_up(player.name, opponent.name, found, time.monotonic() - start)
+    took = time.monotonic() - start
+    return summed_up(player.name, opponent.name, pairs, took, played)
 
 
 def whole_pairs(found: Mapping[int, Played]) -> dict[int, Played]:
@@ -147,9 +162,9 @@ def whole_pairs(found: Mapping[int, Played]) -> dict[int, Played]:
 
 
 def summed_up(
-    player: str, opponent: str, found: Mapping[int, Played], seconds: float
+    player: str, opponent: str, found: Mapping[int, Played], seconds: float, played: int
 ) -> MatchResult:
-    """The result of a match of whole pairs."""
+    """The result of a match of whole pairs, of which `played` took `seconds`."""
     points = [found[number].points() for number in sorted(found)]
     return MatchResult(
         player=player,
@@ -162,5 +177,6 @@ def summed_up(
         distinct_games=len({game.actions for game in found.values()}),
         elo=from_pairs(pentanomial(points)),
         seconds=seconds,
+        played=played,
         faults=tuple(f"game {n}: {found[n].detail}" for n in sorted(found) if found[n].detail),
     )
