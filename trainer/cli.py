@@ -60,6 +60,22 @@ app.command(
     "Example: ringzero analysis runs/go --simulations 1000 < queries.jsonl",
 )
 
+app.command(
+    "trainer.cli_arena:matches",
+    help="List the matches of a store, interrupted ones too.\n\n"
+    "Example: ringzero matches runs/connect4",
+)
+app.command(
+    "trainer.cli_arena:ratings",
+    help="Rate all players of stored matches: Elo with intervals, cross table, chart.\n\n"
+    "Example: ringzero ratings runs/arena.db runs/connect4 --anchor mcts:1000",
+)
+app.command(
+    "trainer.cli_arena:export",
+    help="Write stored games as PGN, SGF or text.\n\n"
+    "Example: ringzero export runs/chess --out games.pgn",
+)
+
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
 GameName = Annotated[str | None, Parameter(name="--game", help="A game; see ringzero games.")]

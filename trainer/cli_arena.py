@@ -1,0 +1,162 @@
+"""`ringzero matches`, `ratings` and `export`: what became of the arena's games."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from engine.errors import ConfigError, StoreError
+
+__all__ = ["export", "matches", "ratings"]
+
+Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
+
+
+def matches(store: Path = Path("runs/arena.db"), /, *, as_json: Json = False) -> int:
+    """List stored matches; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    store
+        A database of matches, or a run.
+    """
+    from rich.table import Table
+
+    from trainer.arena.standings import player_name
+    from trainer.cli import _console
+
+    rows = []
+    for _, opened in _opened((store,)):
+        for match in opened.matches():
+            one, two = (player_name(player) for player in match.settings["players"])
+            points = [game.points() for game in opened.games(match.id).values()]
+            rows.append({
+                "match": match.id, "player": one, "opponent": two, "games": match.games,
+                "of": match.settings["games"], "points": sum(points),
+                "game": match.settings["game"]["name"], "seed": match.settings["seed"],
+            })  # fmt: skip
+    if as_json:
+        print(json.dumps({"matches": rows}))
+        return 0
+    table = Table()
+    for column in ("match", "game", "player", "opponent", "games", "points"):
+        table.add_column(column, justify="right" if column in ("match", "games") else "left")
+    for row in rows:
+        share = f"{row['points']:g} ({row['points'] / row['games']:.1%})" if row["games"] else ""
+        table.add_row(
+            str(row["match"]), row["game"], row["player"], row["opponent"],
+            f"{row['games']} of {row['of']}", share,
+        )  # fmt: skip
+    _console().print(table)
+    return 0
+
+
+def ratings(
+    *stores: Path,
+    anchor: str | None = None,
+    elo: float = 0.0,
+    as_json: Json = False,
+) -> int:
+    """Rate all players of stored matches together; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    stores
+        Databases of matches, or runs; runs/arena.db unless told.
+    anchor
+        A player whose rating is --elo; without one the mean is 0.
+    elo
+        Of the anchor.
+    """
+    from trainer.arena.ladder import rate
+    from trainer.arena.standings import cross_table, ladder_chart, ladder_table, results_of
+    from trainer.cli import _console
+
+    results, rules = [], set()
+    for path, opened in _opened(stores or (Path("runs/arena.db"),)):
+        for match in opened.matches():
+            rules.add(json.dumps(match.settings["game"], sort_keys=True))
+            for row in results_of(match, opened.games(match.id)):
+                results.append(row._replace(pair=(str(path), row.pair)))
+    if len(rules) > 1:
+        raise ConfigError(f"these matches are of different games: {'; '.join(sorted(rules))}")
+    if not results:
+        raise ConfigError("there are no finished games; ringzero arena plays some")
+    try:
+        ladder = rate(results, anchor=None if anchor is None else (anchor, elo))
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    if as_json:
+        print(json.dumps(ladder.as_json()))
+        return 0
+    console = _console()
+    console.print(ladder_table(ladder))
+    console.print(cross_table(ladder, results))
+    for line in ladder_chart(ladder):
+        console.print(line)
+    return 0
+
+
+def export(
+    store: Path = Path("runs/arena.db"),
+    /,
+    *,
+    match: int | None = None,
+    form: Annotated[str, Parameter(name="--format")] = "auto",
+    out: Path | None = None,
+) -> int:
+    """Write stored games for other programs; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    store
+        A database of matches, or a run.
+    match
+        One match's number, see ringzero matches; all of them unless told.
+    form
+        auto (pgn for chess, sgf for Go, Hex, Gomoku and Othello), pgn, sgf or text.
+    out
+        A file; printed unless told.
+    """
+    import games
+    from trainer.arena.record import EXTENSIONS, as_pgn, as_sgf, as_text, native_format
+    from trainer.arena.standings import player_name
+
+    writers: dict[str, Any] = {"pgn": as_pgn, "sgf": as_sgf, "text": as_text}
+    if form not in ("auto", *EXTENSIONS):
+        raise ConfigError(f"format must be auto, {', '.join(EXTENSIONS)}, got {form!r}")
+    texts = []
+    for path, opened in _opened((store,)):
+        found = [row for row in opened.matches() if match in (None, row.id)]
+        if not found:
+            raise ConfigError(f"{path} holds no match {match}; ringzero matches lists them")
+        for row in found:
+            game = games.from_spec(row.settings["game"])
+            kind = native_format(game) if form == "auto" else form
+            if kind not in (native_format(game), "text"):
+                raise ConfigError(f"{game.name} cannot be written as {kind}; text always can")
+            players = [player_name(player) for player in row.settings["players"]]
+            texts += [
+                writers[kind](game, played, players, row.time)
+                for played in opened.games(row.id).values()
+            ]
+    text = "\n".join(texts)
+    if out is None:
+        print(text, end="")
+    else:
+        out.write_text(text)
+        print(f"{len(texts)} games written to {out}")
+    return 0
+
+
+def _opened(stores: tuple[Path, ...]) -> Any:
+    """Each store that is there, opened while it is looked at."""
+    from trainer.arena.store import ArenaStore
+
+    for store in stores:
+        path = store / "run.db" if store.is_dir() else store
+        if not path.exists():
+            raise StoreError(f"{path} is not there: ringzero arena makes it, or name another store")
+        with ArenaStore(path) as opened:
+            yield path, opened
