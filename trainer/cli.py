@@ -61,6 +61,11 @@ app.command(
 )
 
 app.command(
+    "trainer.cli_engines:analyze",
+    help="Show what a player thinks of a position: moves, visits, values, what follows.\n\n"
+    'Example: ringzero analyze runs/connect4 --moves "4 4 3" --simulations 2000',
+)
+app.command(
     "trainer.cli_arena:matches",
     help="List the matches of a store, interrupted ones too.\n\n"
     "Example: ringzero matches runs/connect4",

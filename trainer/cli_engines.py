@@ -1,4 +1,4 @@
-"""`ringzero gtp`, `uci` and `analysis`: players as engines of boards and other programs."""
+"""`ringzero gtp`, `uci`, `analysis` and `analyze`: players as engines, and their thoughts."""
 
 import sys
 from typing import Annotated, Any
@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 from engine.config import SearchConfig
 from engine.errors import ConfigError
 
-__all__ = ["analysis", "gtp", "uci"]
+__all__ = ["analysis", "analyze", "gtp", "uci"]
 
 Count = Annotated[int, Parameter(validator=Number(gte=0))]
 Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
@@ -172,6 +172,84 @@ def analysis(
         _limits(who, simulations, seconds),
         own_points=points == "game",
     ).run(sys.stdin, sys.stdout)
+    return 0
+
+
+def analyze(
+    player: str,
+    position: str = "",
+    /,
+    *,
+    moves: str = "",
+    simulations: Count = 0,
+    seconds: Seconds = 0.0,
+    top: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
+    game: str | None = None,
+    leaves: Annotated[int, Parameter(validator=Number(gte=1))] = 16,
+    memory: str = "512M",
+    symmetric: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "auto",
+    backend: str = "auto",
+    precision: str = "auto",
+    as_json: Annotated[
+        bool, Parameter(name="--json", negative=(), help="Print one JSON object.")
+    ] = False,
+) -> int:
+    """Show what a player thinks of a position; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    player
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or mcts:1000.
+    position
+        As a text, see ringzero play's command position; the first position unless told.
+    moves
+        Played from there on: "d3 c5".
+    simulations
+        How many; 0: what --seconds allows, or 800.
+    seconds
+        How long; 0: any time.
+    top
+        Moves shown.
+    game
+        Of a baseline: a game with its options.
+    leaves
+        Of one tree in flight at once: more are faster and search slightly worse.
+    memory
+        Of the tree: 512M, 4G.
+    symmetric
+        Average networks over the board's symmetries: stronger, slower.
+    device, backend, precision
+        What the network runs on.
+    """
+    import json
+    from dataclasses import replace
+
+    from trainer.candidates import candidate_rows, candidate_table, headline
+    from trainer.cli import _console
+    from trainer.config import megabytes
+    from trainer.thinking import Thinker
+
+    who, rules = _player(player, game, symmetric, device, backend, precision)
+    first = rules.state_from_text(position) if position else rules.initial_state()
+    state, line = first.clone(), []
+    for move in moves.split():
+        line.append(state.move_to_action(move))
+        state.apply_action(line[-1])
+    if state.is_terminal():
+        raise ConfigError(f"the game is over in {state.to_text()!r}: nothing to analyse")
+    thinker = Thinker(who, rules, leaves=leaves, memory_mb=megabytes(memory))
+    thinker.set(line, first)
+    # All moves are of interest here, not only which of them is best.
+    thought = thinker.think(replace(_limits(who, simulations, seconds), decided=False))
+    if as_json:
+        print(json.dumps(candidate_rows(state, thought)))
+        return 0
+    console = _console()
+    console.print(str(state), highlight=False)
+    console.print()
+    console.print(headline(thought))
+    console.print(candidate_table(state, thought, top))
     return 0
 
 
