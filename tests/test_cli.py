@@ -413,3 +413,17 @@ def test_a_program_plays_from_the_command_line(capfd, tmp_path) -> None:
     assert here("arena", command, "mcts:50", "--game", "tictactoe", "--games", "4", "--json") == 0
     found = json.loads(capfd.readouterr().out)
     assert found["games"] == 4 and found["faults"]
+
+
+def test_a_sequential_test_ends_a_match_and_goes_on_with_stored_games(capfd, tmp_path) -> None:
+    typed = ("arena", "mcts:100", "random", "--game", "tictactoe", "--games", "200", "--sprt",
+             "0,100", "--json", "--store", tmp_path / "games.db")  # fmt: skip
+    assert here(*typed) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert found["sprt"]["verdict"] == "stronger" and found["sprt"]["llr"] >= found["sprt"]["upper"]
+    assert found["played"] < 200 and sum(found["pairs"]) <= found["games"] // 2
+    assert here(*typed) == 0
+    again = json.loads(capfd.readouterr().out)
+    assert again["played"] == 0 and again["sprt"] == found["sprt"]
+    assert here(*typed[:-4], "5,1") != 0
+    assert "elo0 must be < elo1" in capfd.readouterr().err

@@ -14,7 +14,7 @@ from test_match import played
 import games
 from engine.errors import ConfigError, StoreError
 from trainer.arena.players import contestant, find_model
-from trainer.arena.sequential import _Tally, play_sequential
+from trainer.arena.sequential import Tally, play_sequential
 from trainer.arena.sprt import Sprt, Standing
 from trainer.best import Best, read_best, write_best
 from trainer.checkpoint import CheckpointStore
@@ -37,7 +37,7 @@ HARD = {"evaluation.best_elo0": 700, "evaluation.best_elo1": 800}
 
 
 def test_pairs_count_in_the_order_of_their_numbers() -> None:
-    tally = _Tally(Sprt(elo0=0, elo1=200))
+    tally = Tally(Sprt(elo0=0, elo1=200))
     order = [2, 3, 5, 4, 1]  # the first pair is not complete
     for number in order:
         tally.add(played(number, 1 if number % 2 == 0 else -1))  # our player wins
@@ -48,7 +48,7 @@ def test_pairs_count_in_the_order_of_their_numbers() -> None:
 
 def test_nothing_counts_after_the_verdict() -> None:
     test = Sprt(elo0=0, elo1=400)
-    tally = _Tally(test)
+    tally = Tally(test)
     for number in range(200):
         tally.add(played(number, 1 if number % 2 == 0 else -1))
     pairs = tally.counts[4]
@@ -241,7 +241,7 @@ def test_impossible_settings_are_refused(values, says) -> None:
 
 
 def test_seats_are_changed_in_odd_games() -> None:
-    tally = _Tally(Sprt(elo0=0, elo1=10))
+    tally = Tally(Sprt(elo0=0, elo1=10))
     for number in (0, 1):
         tally.add(played(number, 1))  # whoever begins wins
     assert tally.counts == [0, 0, 1, 0, 0]

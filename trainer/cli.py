@@ -336,6 +336,8 @@ def arena(
     opening_plies: Count = 4,
     game: GameName = None,
     seed: Seed = 0,
+    sprt: str | None = None,
+    sprt_scale: str = "logistic",
     store: Path | None = None,
     fresh: Annotated[bool, Parameter(negative=())] = False,
     device: Device = "auto",
@@ -367,6 +369,11 @@ def arena(
         Of the opponent's network, if it shall differ.
     opening_plies
         Random plies before each pair.
+    sprt
+        Two Elo differences, "0,10": end the match as soon as a sequential test tells whether the
+        player is stronger by the second, or by no more than the first (5 % errors).
+    sprt_scale
+        logistic: Elo of the score; normalised: Elo per deviation of a game's score.
     store
         Database that keeps the games; that of the first run, or runs/arena.db.
     fresh
@@ -375,10 +382,12 @@ def arena(
     from trainer.arena.identity import default_store, match_settings
     from trainer.arena.match import play_match
     from trainer.arena.players import contestant, game_of
+    from trainer.arena.sequential import Tally
     from trainer.arena.store import ArenaStore
 
     if games < 2:
         raise ConfigError(f"games must be >= 2, got {games}")
+    tally = None if sprt is None else Tally(_sprt(sprt, sprt_scale))
     compute = Compute(device, backend, precision)
     one = contestant(player, simulations, symmetric=symmetric, compute=compute)
     two = contestant(
@@ -397,16 +406,29 @@ def arena(
         result = play_match(
             rules, one, two, games, opening_plies=opening_plies, seed=seed,
             on_game=lambda done, _: advance(done), known=kept.games(match),
-            keep=lambda game: kept.add(match, game),
+            keep=lambda game: kept.add(match, game), enough=None if tally is None else tally.add,
         )  # fmt: skip
     assert result is not None  # nothing here gives a match up
     if as_json:
-        _print_json(result.as_json())
+        test = {} if tally is None else {"sprt": tally.standing.as_json(), "pairs": tally.counts}
+        _print_json({**result.as_json(), **test})
     else:
         from trainer.verdict import match_table
 
         _console().print(match_table(result))
+        if tally is not None:
+            _console().print(f"SPRT of {sprt}: {tally.standing}; pairs {tally.counts}")
     return 0
+
+
+def _sprt(text: str, scale: str) -> Any:
+    from trainer.arena.sprt import Sprt
+
+    try:
+        elo0, elo1 = (float(part) for part in text.split(","))
+        return Sprt(elo0=elo0, elo1=elo1, scale=scale)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise ConfigError(f"--sprt {text} {scale}: {error}; write --sprt 0,10") from None
 
 
 @app.command

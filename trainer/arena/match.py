@@ -82,6 +82,7 @@ def play_match(
     on_game: Callable[[int, Played], bool | None] | None = None,
     known: Mapping[int, Played] | None = None,
     keep: Kept | None = None,
+    enough: Callable[[Played], bool] | None = None,
 ) -> MatchResult | None:
     """Play `num_games`, rounded up to pairs: each opening twice, with the seats changed.
 
@@ -100,16 +101,21 @@ def play_match(
     known, keep
         Games that were played before, by number, which are not played again; and who is told each
         that is. A match with both survives whatever interrupts it.
+    enough
+        Told every game, those known before first, and in the order of their ends; a true answer
+        ends the match, whose result is that of the pairs that are over.
     """
     start = time.monotonic()
     num_games += num_games % 2
     if book is None:
         book = openings(game, num_games // 2, opening_plies, seed)
     found = {n: played for n, played in (known or {}).items() if n < num_games}
+    if enough is not None and any(enough(found[n]) for n in sorted(found)):
+        return _result(player, opponent, found, 0, start)
     if "external" in (player.kind, opponent.kind):
         finished = play_at_tables(
             game, (player, opponent), num_games, book, known=found, keep=keep, on_game=on_game,
-            until=until,
+            enough=enough, until=until,
         )  # fmt: skip
         if finished is None:
             return None
@@ -132,6 +138,7 @@ def play_match(
         serial=serial,
     )
     missing = [n for n in range(num_games) if n not in found]
+    before = len(found)
     if missing:
         with Pool(
             game, players, evaluators, config, seed=seed, game_limit=0, openings=book
@@ -143,7 +150,9 @@ def play_match(
                     keep(played)
                 if on_game is not None and on_game(len(found), played):
                     return None
-    return _result(player, opponent, found, len(found) - (num_games - len(missing)), start)
+                if enough is not None and enough(played):
+                    break
+    return _result(player, opponent, found, len(found) - before, start)
 
 
 def _result(

@@ -13,7 +13,7 @@ from trainer.arena.ratings import pentanomial
 from trainer.arena.sprt import Sprt, Standing
 from trainer.arena.store import Played
 
-__all__ = ["SequentialResult", "play_sequential"]
+__all__ = ["SequentialResult", "Tally", "play_sequential"]
 
 AT_ONCE = 64
 """Games in progress: more fill the batches better, but those begun in vain are lost."""
@@ -47,7 +47,7 @@ class SequentialResult:
         }
 
 
-class _Tally:
+class Tally:
     """Counts pairs in the order of their numbers and stops at the first bound.
 
     Games end in another order than they begin, the short ones first. A test that took pairs as
@@ -61,13 +61,15 @@ class _Tally:
         self.counts = [0] * 5
         self.standing = test.standing(self.counts)
 
-    def add(self, game: Played) -> None:
+    def add(self, game: Played) -> bool:
+        """Count a game; whether the test is decided now."""
         self._points[game.number] = game.points()
         while not self.standing.decided and {self._next, self._next + 1} <= self._points.keys():
             pair = pentanomial([self._points[self._next], self._points[self._next + 1]])
             self.counts = [n + m for n, m in zip(self.counts, pair, strict=True)]
             self.standing = self._test.standing(self.counts)
             self._next += 2
+        return self.standing.decided
 
 
 def play_sequential(
@@ -97,7 +99,7 @@ def play_sequential(
     begun = time.monotonic()
     found = openings(game, max(1, max_games // 2), opening_plies, seed)
     book = [list(actions) for actions in dict.fromkeys(map(tuple, found))]
-    tally = _Tally(test)
+    tally = Tally(test)
     given_up = False
 
     def on_game(_: int, played: Played) -> bool:

@@ -121,6 +121,7 @@ def play_at_tables(
     known: Mapping[int, Played] | None = None,
     keep: Callable[[Played], None] | None = None,
     on_game: Callable[[int, Played], bool | None] | None = None,
+    enough: Callable[[Played], bool] | None = None,
     until: float = math.inf,
 ) -> dict[int, Played] | None:
     """Games 0 to `num_games` - 1 by number, those `known` included; None: given up.
@@ -133,7 +134,7 @@ def play_at_tables(
         Games at once; 0: one a core.
     move_s
         Seconds in which an engine must move.
-    keep, on_game, until
+    keep, on_game, enough, until
         As of `trainer.arena.match.play_match`.
 
     Raises
@@ -185,6 +186,8 @@ def play_at_tables(
                 keep(game_over)
             if on_game is not None and on_game(len(found), game_over):
                 return None
+            if enough is not None and enough(game_over):
+                break
     finally:
         stop.set()
         for thread in threads:
