@@ -8,16 +8,31 @@ from rich.console import Console
 
 import games
 from games.base import GameState
-from trainer.play import Analyse, Candidate, Session, lines_from, scripted
+from trainer.play import Session, Think, lines_from, scripted
+from trainer.thinking import Limits, Line, Thought
 
 
-def lowest_first(state: GameState, num_simulations: int) -> list[Candidate]:
-    """An opponent that likes the lowest action best."""
-    actions = state.get_legal_actions()
-    return [
-        Candidate(a, num_simulations * (i == 0), 1 / len(actions), 0.25)
-        for i, a in enumerate(actions)
+def thought(values: dict[int, tuple[int, float]]) -> Thought:
+    """Of actions with visits and priors."""
+    lines = [
+        Line(action, visits, prior, 0.25, None, None, (action,))
+        for action, (visits, prior) in values.items()
     ]
+    return Thought(tuple(lines), 0.25, sum(line.visits for line in lines), 10, 0.01)
+
+
+def after(first: GameState, line: Sequence[int]) -> GameState:
+    for action in line:
+        first.apply_action(action)
+    return first
+
+
+def lowest_first(first: GameState, line: Sequence[int], limits: Limits) -> Thought:
+    """An opponent that likes the lowest action best."""
+    actions = after(first, line).get_legal_actions()
+    return thought({
+        a: (limits.simulations * (i == 0), 1 / len(actions)) for i, a in enumerate(actions)
+    })
 
 
 def sitting(
@@ -25,12 +40,12 @@ def sitting(
     *,
     game: str = "tictactoe",
     side: str = "x",
-    analyse: Analyse = lowest_first,
+    think: Think = lowest_first,
     position: str | None = None,
     strength: int = 100,
 ) -> tuple[str, Session]:
     console = Console(file=io.StringIO(), width=80)
-    session = Session(games.make(game), analyse, console, scripted(lines), side, strength)
+    session = Session(games.make(game), think, console, scripted(lines), side, strength)
     session.run(position)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue(), session
@@ -82,37 +97,59 @@ def test_hint_shows_moves_visits_and_values() -> None:
     text, _ = sitting(["hint"], game="connect4", strength=40)
     lines = text.splitlines()
     head = next(i for i, line in enumerate(lines) if line.split()[:2] == ["move", "visits"])
-    assert lines[head + 1].split() == ["1", "100%", "14%", "+0.25"]
+    move, visits, _, share, value, prior = lines[head + 1].split()
+    assert (move, visits, share, value, prior) == ("1", "40", "100.0%", "+0.250", "14.3%")
+    assert "and 2 more moves" in text
 
 
-def test_strength_is_passed_to_the_analysis() -> None:
+def test_strength_is_passed_to_the_opponent() -> None:
     asked = []
 
-    def analyse(state: GameState, num_simulations: int) -> list[Candidate]:
-        asked.append(num_simulations)
-        return lowest_first(state, num_simulations)
+    def think(first: GameState, line: Sequence[int], limits: Limits) -> Thought:
+        asked.append((limits.simulations, limits.seconds))
+        return lowest_first(first, line, limits)
 
-    text, _ = sitting(["4", "strength 7", "8", "strength", "strength 0", "hint"], analyse=analyse)
-    assert asked == [100, 7, 0]
+    lines = ["4", "strength 7", "8", "strength", "strength 0", "hint", "seconds 2", "hint"]
+    text, _ = sitting(lines, think=think)
+    assert asked == [(100, 0), (7, 0), (1, 0), (0, 2)]
     assert "strength is 7 simulations a move" in text
 
 
-def test_without_visits_the_likeliest_move_is_played() -> None:
-    def analyse(state: GameState, num_simulations: int) -> list[Candidate]:
-        return [Candidate(a, 0, a / 36, 0.0) for a in state.get_legal_actions()]
+def test_what_is_thought_best_is_played_whatever_its_visits() -> None:
+    def think(first: GameState, line: Sequence[int], limits: Limits) -> Thought:
+        return thought({8: (1, 0.1), 5: (50, 0.9)})  # the first is proven, say
 
-    text, _ = sitting(["0"], analyse=analyse, strength=0)
+    text, _ = sitting(["0"], think=think)
     assert "ringzero plays 8" in text
 
 
-def test_analysis_cannot_change_the_board() -> None:
-    def analyse(state: GameState, num_simulations: int) -> list[Candidate]:
-        found = lowest_first(state, num_simulations)
-        state.apply_action(found[-1].action)
-        return found
+def test_thinking_cannot_change_the_board() -> None:
+    def think(first: GameState, line: Sequence[int], limits: Limits) -> Thought:
+        after(first, line).apply_action(8)
+        return thought({0: (1, 1.0)})
 
-    _, session = sitting(["4"], analyse=analyse)
+    _, session = sitting(["4"], think=think)
     assert session.state.to_text() == "o../.x./... x"
+
+
+def test_a_game_is_saved_and_goes_on_later(tmp_path) -> None:
+    path = tmp_path / "game.txt"
+    text, saved = sitting(["4", "8", f"save {path}"])
+    assert "4 moves saved" in text
+    _, loaded = sitting([f"load {path}", "undo"])
+    assert loaded.state.to_text() == "o../.x./... x"
+    _, loaded = sitting([f"load {path}"])
+    assert loaded.state.to_text() == saved.state.to_text()
+
+
+def test_a_file_without_a_game_is_told(tmp_path) -> None:
+    path = tmp_path / "game.txt"
+    path.write_text(".../.../... x\n4 4\n")
+    text, session = sitting([f"load {path}", f"load {tmp_path}", f"save {tmp_path}", "seconds x"])
+    words = " ".join(text.split())
+    assert words.count("no game of tictactoe in") == 2 and "the game is not saved" in words
+    assert "seconds must be a number > 0, got 'x'" in words
+    assert session.state.to_text() == ".../.../... x"
 
 
 def test_changing_sides_lets_the_network_move() -> None:

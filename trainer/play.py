@@ -1,50 +1,43 @@
 """A game against the network in the terminal.
 
-`Session` knows nothing of engines: it is given a function that analyses a position. It reads lines
-and prints to a console, so it works on pipes and is tested with written lines.
+`Session` knows nothing of engines: it is given a function that thinks about a position. It reads
+lines and prints to a console, so it works on pipes and is tested with written lines.
 """
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
+from trainer.candidates import candidate_table, headline
+from trainer.thinking import Limits, Thought
 
-__all__ = ["Analyse", "Candidate", "Session", "lines_from"]
+__all__ = ["Session", "Think", "lines_from"]
 
 PLAYERS = ("x", "o")
 STYLES = {"x": "bold red", "o": "bold yellow"}
 SIDES = {"x": (0,), "o": (1,), "first": (0,), "second": (1,), "both": (0, 1), "none": ()}
+MOST_HINTS = 5
 HELP = """\
 MOVE          play a move, such as {example}
 undo          take back your last move
-hint          what the network would play for you
+hint          what the network would play for you, and what it thinks of the other moves
 side x|o      change sides (x moves first); both: two people; none: watch
 strength N    simulations of each of the network's moves; 0: its first thought
+seconds S     time of each of the network's moves instead
 new           begin again
 position      the position as a line of text; position TEXT sets it
+save FILE     keep the game; load FILE goes on with it
 quit          end"""
 
 
-class Candidate(NamedTuple):
-    """A legal action, as a search judged it."""
-
-    action: int
-    visits: int
-    prior: float
-    """The network's first thought, in [0, 1]."""
-    value: float
-    """In [-1, 1], for the player to move."""
-
-
-Analyse = Callable[[GameState, int], Sequence[Candidate]]
-"""Candidates for a state and a number of simulations; the caller's state is left as it is."""
+Think = Callable[[GameState, Sequence[int], Limits], Thought]
+"""Thinks about the position that a line leads to from a first position."""
 
 
 def lines_from(console: Console) -> Callable[[str], str | None]:
@@ -67,8 +60,8 @@ class Session:
     ----------
     game
         What is played.
-    analyse
-        The opponent; see `Analyse`.
+    think
+        The opponent; see `Think`.
     console
         Where boards and messages go.
     read
@@ -80,7 +73,7 @@ class Session:
     """
 
     game: Game
-    analyse: Analyse
+    think: Think
     console: Console
     read: Callable[[str], str | None]
     side: str = "x"
@@ -91,7 +84,11 @@ class Session:
             raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
         if self.strength < 0:
             raise ValueError(f"strength must be >= 0, got {self.strength}")
-        self._states = [self.game.initial_state()]
+        self._seconds = 0.0
+        self._begin(self.game.initial_state())
+
+    def _begin(self, first: GameState) -> None:
+        self._states, self._line = [first], list[int]()
 
     @property
     def state(self) -> GameState:
@@ -101,7 +98,7 @@ class Session:
     def run(self, position: str | None = None) -> None:
         """Play until the person quits or there are no more lines; `position` to begin with."""
         if position is not None:
-            self._states = [self.game.state_from_text(position)]
+            self._begin(self.game.state_from_text(position))
         self._say(f"{self.game.name}: type a move, or help", "dim")
         self._board()
         while True:
@@ -126,26 +123,21 @@ class Session:
         state = self.state.clone()
         state.apply_action(action)
         self._states.append(state)
+        self._line.append(action)
 
     def _reply(self) -> None:
         """The network plays."""
-        best = self._best(self.state)
+        best = self._thought().best
         move = self.state.action_to_move(best.action)
         self._say(f"ringzero plays {move}  (value {best.value:+.2f})", "cyan")
         self._play(best.action)
         self._board()
 
-    def _best(self, state: GameState) -> Candidate:
-        return self._ranked(state)[0]
-
-    def _ranked(self, state: GameState) -> list[Candidate]:
-        """Candidates, the move to play first: the most visited, then the likeliest."""
-        found = sorted(
-            self.analyse(state.clone(), self.strength), key=lambda c: (-c.visits, -c.prior)
-        )
-        if not found:
-            raise ValueError(f"the analysis of {state.to_text()!r} gave no candidates")
-        return found
+    def _thought(self) -> Thought:
+        limits = Limits(simulations=max(1, self.strength))
+        if self._seconds:
+            limits = Limits(seconds=self._seconds)
+        return self.think(self._states[0].clone(), list(self._line), limits)
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -183,7 +175,7 @@ class Session:
         """Back to the person's turn before this one."""
         turns = [i for i, s in enumerate(self._states[:-1]) if self._persons_turn(s)]
         if turns:
-            del self._states[turns[-1] + 1 :]
+            del self._states[turns[-1] + 1 :], self._line[turns[-1] :]
             self._board()
         else:
             self._complain("there is nothing to take back")
@@ -193,18 +185,9 @@ class Session:
         if self.state.is_terminal():
             self._complain("the game is over: there is nothing to hint at")
             return True
-        found = self._ranked(self.state)
-        visits = sum(c.visits for c in found)
-        table = Table(box=None, pad_edge=False, header_style="dim")
-        table.add_column("move")
-        for name in ("visits", "prior", "value"):
-            table.add_column(name, justify="right")
-        for best, c in enumerate(found[:5]):
-            share = f"{c.visits / visits:.0%}" if visits else "-"
-            numbers = (share, f"{c.prior:.0%}", f"{c.value:+.2f}")
-            style = "bold" if best == 0 else ""
-            table.add_row(self.state.action_to_move(c.action), *numbers, style=style)
-        self.console.print(table)
+        thought = self._thought()
+        self._say(headline(thought), "dim")
+        self.console.print(candidate_table(self.state, thought, MOST_HINTS))
         return True
 
     def _do_side(self, rest: str) -> bool:
@@ -216,7 +199,7 @@ class Session:
 
     def _do_strength(self, rest: str) -> bool:
         if rest.isdecimal():
-            self.strength = int(rest)
+            self.strength, self._seconds = int(rest), 0.0
             self._say(f"{self.strength} simulations a move")
         elif rest:
             self._complain(f"strength must be a number of simulations >= 0, got {rest!r}")
@@ -224,8 +207,49 @@ class Session:
             self._say(f"strength is {self.strength} simulations a move")
         return True
 
+    def _do_seconds(self, rest: str) -> bool:
+        try:
+            seconds = float(rest)
+        except ValueError:
+            seconds = 0.0
+        if seconds > 0:
+            self._seconds = seconds
+            self._say(f"{seconds:g} seconds a move")
+        else:
+            self._complain(f"seconds must be a number > 0, got {rest or 'nothing'!r}")
+        return True
+
+    def _do_save(self, rest: str) -> bool:
+        """A line with the first position, and one with the moves."""
+        state, moves = self._states[0].clone(), []
+        for action in self._line:
+            moves.append(state.action_to_move(action))
+            state.apply_action(action)
+        try:
+            Path(rest or ".").write_text(f"{self._states[0].to_text()}\n{' '.join(moves)}\n")
+        except OSError as error:
+            self._complain(f"the game is not saved: {error}")
+        else:
+            self._say(f"{len(moves)} moves saved in {rest}")
+        return True
+
+    def _do_load(self, rest: str) -> bool:
+        try:
+            first, _, moves = Path(rest or ".").read_text().partition("\n")
+            states, line = [self.game.state_from_text(first)], list[int]()
+            for move in moves.split():
+                line.append(states[-1].move_to_action(move))
+                states.append(states[-1].clone())
+                states[-1].apply_action(line[-1])
+        except (OSError, UnicodeDecodeError, GameError, IllegalActionError) as error:
+            self._complain(f"no game of {self.game.name} in {rest or 'nothing'!r}: {error}")
+            return True
+        self._states, self._line = states, line
+        self._board()
+        return True
+
     def _do_new(self, rest: str) -> bool:
-        self._states = [self.game.initial_state()]
+        self._begin(self.game.initial_state())
         self._board()
         return True
 
@@ -234,7 +258,7 @@ class Session:
             self._say(self.state.to_text())
             return True
         try:
-            self._states = [self.game.state_from_text(rest)]
+            self._begin(self.game.state_from_text(rest))
         except GameError as error:
             self._complain(str(error))
             return True
