@@ -26,7 +26,7 @@ CHESS_GLYPHS = dict(zip("KQRBNPkqrbnp", "♔♕♖♗♘♙♚♛♜♝♞♟", 
 _CELL = 40.0  # units across a cell
 _RISE = _CELL * 3**0.5 / 2  # between rows of hexagons
 _RADIUS = _CELL / 3**0.5  # of a hexagon, which stands on a corner
-_PAPER, _INK, _MARK = "#fcfbf7", "#222222", "#d62718"
+_PAPER, _INK, _MARK, _HINT = "#fcfbf7", "#222222", "#d62718", "#3fb36b"
 _GROUND = {  # colour of each kind of board
     "squares": "#eadfc8",
     "checkers": "#c9a777",
@@ -73,6 +73,9 @@ class Drawing:
     """From the top; none, or one a row."""
     caption: str = ""
     """Below the board; it may have several lines."""
+    hints: Mapping[int, tuple[float, str]] = field(default_factory=dict)
+    """By cell: how much a move there is thought of, in [0, 1], and a few words on it, whose lines
+    stand one above the other. Drawn as discs, the better the stronger their colour."""
 
     def __post_init__(self) -> None:
         if self.kind not in _GROUND:
@@ -81,6 +84,7 @@ class Drawing:
             raise GameError(f"rows and columns must be >= 1, got {self.rows} and {self.columns}")
         self.check_cells("pieces", self.pieces)
         self.check_cells("stars", self.stars)
+        self.check_cells("hints", self.hints)
         for what, names, count in (
             ("column_names", self.column_names, self.columns),
             ("row_names", self.row_names, self.rows),
@@ -176,6 +180,8 @@ class _Page:
             self.names()
             for cell, piece in sorted(drawing.pieces.items()):
                 self.piece(cell, piece)
+            for cell, (share, text) in sorted(drawing.hints.items()):
+                self.hint(cell, share, text)
             for cell in sorted(marks):
                 self.circle("mark", cell, 0.45, fill="none", stroke=_MARK, stroke_width=3)
         for number, line in enumerate(lines):
@@ -238,6 +244,20 @@ class _Page:
             "piece", x, y + size * 0.35, text, font_size=size, text_anchor="middle",
             font_family="sans-serif",
         )  # fmt: skip
+
+    def hint(self, cell: int, share: float, text: str) -> None:
+        self.circle(
+            "hint", cell, 0.42, fill=_HINT, fill_opacity=0.15 + 0.75 * min(max(share, 0.0), 1.0)
+        )
+        lines = text.splitlines()
+        size = _CELL * 0.28
+        x, y = self.centre_of(cell)
+        for number, line in enumerate(lines):
+            below = (number - (len(lines) - 1) / 2) * size * 1.05
+            self.write(
+                "hint", x, y + below + size * 0.35, line, font_size=size, text_anchor="middle",
+                font_family="sans-serif",
+            )  # fmt: skip
 
     def names(self) -> None:
         style: dict[str, str | float] = {

@@ -35,10 +35,10 @@ class Points:
             return True
         state = self._game.initial_state()
         legal = state.get_legal_actions()
-        cells = {self._cell(state, action) for action in legal}
+        cells = {self.cell(state, action) for action in legal}
         return None not in cells and len(cells) == len(legal)
 
-    def _cell(self, state: GameState, action: int) -> int | None:
+    def cell(self, state: GameState, action: int) -> int | None:
         """Where the action's stone appears; None: it is no stone."""
         cells = self._game.rows * self._game.columns
         if self._by_number:
@@ -49,9 +49,20 @@ class Points:
         new = after.drawing().pieces.keys() ^ before.keys()
         return new.pop() if len(new) == 1 else None
 
+    def target(self, state: GameState, action: int) -> int | None:
+        """The cell that a move changes for its player: where its stone appears, or where a piece
+        goes; None: there is none, as with a pass."""
+        cell = self.cell(state, action)
+        if cell is not None or self._by_number:
+            return cell
+        before, after = state.drawing().pieces, state.clone()
+        after.apply_action(action)
+        changed = [c for c, piece in after.drawing().pieces.items() if before.get(c) != piece]
+        return min(changed) if changed else None
+
     def name(self, state: GameState, action: int) -> str:
         """Of a legal action."""
-        cell = None if self._own else self._cell(state, action)
+        cell = None if self._own else self.cell(state, action)
         if cell is None:
             move = state.action_to_move(action)
             return move if len(move) > 3 and move != "swap" else move.upper()
