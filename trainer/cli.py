@@ -76,6 +76,11 @@ app.command(
     "Example: ringzero ratings runs/arena.db runs/connect4 --anchor mcts:1000",
 )
 app.command(
+    "trainer.cli_arena:openings",
+    help="Make a suite of openings: all different, none decided.\n\n"
+    "Example: ringzero openings runs/othello --plies 8 --count 200 --out othello.book",
+)
+app.command(
     "trainer.cli_arena:export",
     help="Write stored games as PGN, SGF or text.\n\n"
     "Example: ringzero export runs/chess --out games.pgn",
@@ -334,6 +339,7 @@ def arena(
     simulations: Count = 100,
     opponent_simulations: Count | None = None,
     opening_plies: Count = 4,
+    book: Path | None = None,
     game: GameName = None,
     seed: Seed = 0,
     sprt: str | None = None,
@@ -369,6 +375,8 @@ def arena(
         Of the opponent's network, if it shall differ.
     opening_plies
         Random plies before each pair.
+    book
+        Openings to play instead, a line each: see ringzero openings.
     sprt
         Two Elo differences, "0,10": end the match as soon as a sequential test tells whether the
         player is stronger by the second, or by no more than the first (5 % errors).
@@ -379,6 +387,7 @@ def arena(
     fresh
         Play all games, whatever the store holds.
     """
+    from trainer.arena.book import read_book
     from trainer.arena.identity import default_store, match_settings
     from trainer.arena.match import play_match
     from trainer.arena.players import contestant, game_of
@@ -395,7 +404,10 @@ def arena(
         compute=replace(compute, precision=opponent_precision or precision),
     )  # fmt: skip
     rules = game_of(one, two, game=game)
-    settings = match_settings(rules, (one, two), games, opening_plies, seed)
+    suite = None if book is None else read_book(book, rules)[: -(-games // 2)]
+    if suite is not None:
+        games = min(games, 2 * len(suite))
+    settings = match_settings(rules, (one, two), games, opening_plies, seed, suite)
     if fresh:
         settings["time"] = time.time()
     with (
@@ -404,7 +416,7 @@ def arena(
     ):
         match = kept.open(settings)
         result = play_match(
-            rules, one, two, games, opening_plies=opening_plies, seed=seed,
+            rules, one, two, games, opening_plies=opening_plies, book=suite, seed=seed,
             on_game=lambda done, _: advance(done), known=kept.games(match),
             keep=lambda game: kept.add(match, game), enough=None if tally is None else tally.add,
         )  # fmt: skip

@@ -1,14 +1,15 @@
-"""`ringzero matches`, `ratings` and `export`: what became of the arena's games."""
+"""`ringzero openings`, `matches`, `ratings` and `export`: before and after the arena's games."""
 
 import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from engine.errors import ConfigError, StoreError
 
-__all__ = ["export", "matches", "ratings"]
+__all__ = ["export", "matches", "openings", "ratings"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 
@@ -95,6 +96,64 @@ def ratings(
     console.print(cross_table(ladder, results))
     for line in ladder_chart(ladder):
         console.print(line)
+    return 0
+
+
+def openings(
+    judge: str,
+    /,
+    *,
+    out: Path,
+    count: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
+    plies: Annotated[int, Parameter(validator=Number(gte=1))] = 6,
+    within: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.4,
+    simulations: Annotated[int, Parameter(validator=Number(gte=1))] = 200,
+    game: str | None = None,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    quiet: Annotated[
+        bool, Parameter(negative=(), help="Print nothing but errors and results.")
+    ] = False,
+) -> int:
+    """Make a suite of openings; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    judge
+        Who finds a position undecided: a run, a checkpoint, a model file, or mcts:1000.
+    out
+        File for ringzero arena --book.
+    count
+        Openings wanted.
+    plies
+        Random plies of each.
+    within
+        Largest value, either way, that counts as undecided.
+    simulations
+        Of a network's search of each position.
+    game
+        Of a baseline: a game with its options.
+    seed
+        Keys the random plies.
+    """
+    from trainer.arena.book import balanced_openings, write_book
+    from trainer.arena.players import contestant, game_of
+    from trainer.cli import _progress_bar
+
+    who = contestant(judge, simulations)
+    rules = game_of(who, game=game)
+    with _progress_bar(f"openings of {rules.name}", count, quiet) as advance:
+        found = balanced_openings(
+            rules, who, count, plies, within=within, seed=seed, on_progress=advance
+        )
+    if not found:
+        raise ConfigError(
+            f"no opening of {plies} plies is within {within}; allow more, or another judge"
+        )
+    strength = f"{who.name} with {who.search.num_simulations} simulations"
+    comment = f"""{rules.name}, {plies} random plies, seed {seed}; none decided:
+{strength} says at most {within} for either side"""
+    write_book(out, rules, found, comment)
+    print(f"{len(found)} openings written to {out}")
     return 0
 
 

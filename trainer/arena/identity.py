@@ -1,6 +1,7 @@
 """What makes a match the same match, and where its games are kept."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,16 +17,24 @@ ELSEWHERE = Path("runs") / "arena.db"
 
 
 def match_settings(
-    game: Game, players: Sequence[Contestant], num_games: int, opening_plies: int, seed: int
+    game: Game,
+    players: Sequence[Contestant],
+    num_games: int,
+    opening_plies: int,
+    seed: int,
+    book: Sequence[Sequence[int]] | None = None,
 ) -> dict[str, Any]:
     """Everything that the games of a match depend on, as plain values."""
-    return {
+    found = {
         "game": games.spec(game),
         "players": [_described(player) for player in players],
         "games": num_games,
         "opening_plies": opening_plies,
         "seed": seed,
     }
+    if book is not None:
+        found["book"] = hashlib.sha256(json.dumps(list(book)).encode()).hexdigest()
+    return found
 
 
 def _described(player: Contestant) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import random
 
 from games.base import Game
 
-__all__ = ["openings", "varied_starts"]
+__all__ = ["openings", "random_opening", "varied_starts"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def openings(game: Game, num: int, plies: int, seed: int) -> list[list[int]]:
         for _ in range(50 + 20 * num):
             if len(found) == num:
                 return list(found.values())
-            walk = _walk(game, length, rng)
+            walk = random_opening(game, length, rng)
             if walk is not None:
                 found.setdefault(*walk)
         if length == plies and len(found) < num:
@@ -65,13 +65,13 @@ def varied_starts(game: Game, num: int, plies: int, seed: int) -> list[list[int]
     rng = random.Random(seed)
     starts: list[list[int]] = []
     while len(starts) < num:
-        walk = _walk(game, rng.randint(0, plies), rng)
+        walk = random_opening(game, rng.randint(0, plies), rng)
         if walk is not None:
             starts.append(walk[1])
     return starts
 
 
-def _walk(game: Game, length: int, rng: random.Random) -> tuple[int, list[int]] | None:
+def random_opening(game: Game, length: int, rng: random.Random) -> tuple[int, list[int]] | None:
     """The position's hash and the actions of a random walk; None if the game ended on it."""
     state, actions = game.initial_state(), []
     for _ in range(length):
