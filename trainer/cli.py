@@ -76,6 +76,12 @@ app.command(
     "Example: ringzero ratings runs/arena.db runs/connect4 --anchor mcts:1000",
 )
 app.command(
+    "trainer.cli_arena:ladder",
+    help="Rate a run's checkpoints against each other and fixed baselines, over time.\n\n"
+    "Example: ringzero ladder runs/connect4 --games 100\n\n"
+    "Games are kept in the run: typed again, it goes on where it stopped.",
+)
+app.command(
     "trainer.cli_arena:openings",
     help="Make a suite of openings: all different, none decided.\n\n"
     "Example: ringzero openings runs/othello --plies 8 --count 200 --out othello.book",

@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from engine.errors import ConfigError, StoreError
 
-__all__ = ["export", "matches", "openings", "ratings"]
+__all__ = ["export", "ladder", "matches", "openings", "ratings"]
 
 Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 
@@ -154,6 +154,70 @@ def openings(
 {strength} says at most {within} for either side"""
     write_book(out, rules, found, comment)
     print(f"{len(found)} openings written to {out}")
+    return 0
+
+
+def ladder(
+    run: Path,
+    /,
+    *,
+    checkpoints: Annotated[int, Parameter(validator=Number(gte=2))] = 6,
+    baselines: str = "mcts:200,mcts:1000",
+    games: Annotated[int, Parameter(validator=Number(gte=2))] = 40,
+    simulations: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
+    opening_plies: Annotated[int, Parameter(validator=Number(gte=0))] = 4,
+    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    quiet: Annotated[
+        bool, Parameter(negative=(), help="Print nothing but errors and results.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Rate a run's checkpoints; its help text stands in `trainer.cli`.
+
+    Parameters
+    ----------
+    run
+        The folder.
+    checkpoints
+        How many, evenly over what has been kept.
+    baselines
+        Opponents that stay the same; the first has Elo 0.
+    games
+        Of each match: every checkpoint with the next one and with each baseline.
+    simulations
+        Of a network's move.
+    opening_plies
+        Random plies before each pair.
+    seed
+        Keys every random draw.
+    """
+    from rich.text import Text
+
+    from trainer.arena.climb import climb, climb_matches
+    from trainer.arena.standings import ladder_table
+    from trainer.arena.store import ArenaStore
+    from trainer.cli import _console, _progress_bar
+    from trainer.plots import plot
+
+    plan = climb_matches(run, checkpoints, [name for name in baselines.split(",") if name],
+                         simulations)  # fmt: skip
+    with (
+        ArenaStore(run / "run.db") as store,
+        _progress_bar(f"ladder of {run}", games * len(plan.pairs), quiet or as_json) as advance,
+    ):
+        found = climb(
+            plan, store, games, opening_plies=opening_plies, seed=seed, on_progress=advance
+        )
+    if as_json:
+        print(json.dumps({"steps": found.as_json(), **found.ladder.as_json()}))
+        return 0
+    console = _console()
+    console.print(ladder_table(found.ladder))
+    lines, low, high = plot([(found.curve(60), "green")], 60, 8)
+    console.print(Text(f"Elo over minutes of training, {low:+.0f} to {high:+.0f}"))
+    for line in lines:
+        console.print(line)
+    console.print(Text(f"0{found.minutes[-1]:>55.0f} min"))
     return 0
 
 
