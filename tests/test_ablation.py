@@ -55,6 +55,7 @@ def test_plain_switches_everything_off_that_a_preset_switches_on(preset) -> None
     assert not config.learner.auxiliary and config.learner.relabel == off.relabel
     assert config.learner.merge_duplicates == off.merge_duplicates
     assert not config.search.end_when_proven and not config.search.gumbel_actions
+    assert not config.search.endgame_nodes and not config.learner.value_td_lambda
     assert config.selfplay.start_share == config.selfplay.reanalyse_share == 0
 
 
