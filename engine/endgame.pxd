@@ -7,7 +7,7 @@
 # position and budget alone decide what it finds: a game comes out the same whoever plays it on.
 #
 #   slots[key]:  lower <= result of the position <= upper     for the player to move there
-#                distance: where it is won or lost, the plies within which it is over, see solver.pxd
+#                distance: where it is won or lost, the plies until it is over, see solver.pxd
 
 from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 

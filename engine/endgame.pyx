@@ -62,8 +62,9 @@ cdef class Endgame:
         """Prove the result of `state`, where somebody is to move, and which of its moves keep it.
 
         Returns whether the budget sufficed for the result; as much again may go into the moves. One
-        that is still unknown then is worse, or the budget ended with it. Moves that win are told apart no further than whether
-        they do so at once: where a search stumbles on its first win says little of the others.
+        that is still unknown then is worse, or the budget ended with it. Moves that win are told
+        apart no further than whether they do so at once: where a search stumbles on its first win
+        says little of the others.
         """
         cdef int32_t i
         cdef int value, alpha

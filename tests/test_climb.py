@@ -1,6 +1,7 @@
 """A run's checkpoints rated over time."""
 
 import json
+import shutil
 
 import pytest
 from running import here
@@ -9,8 +10,12 @@ from engine.errors import ConfigError, StoreError
 from trainer.arena.climb import climb_matches
 
 
-def test_a_runs_checkpoints_and_baselines_are_rated_and_the_games_kept(tiny_run, capfd) -> None:
-    typed = ("ladder", tiny_run, "--checkpoints", "2", "--baselines", "random,mcts:20", "--games",
+def test_a_runs_checkpoints_and_baselines_are_rated_and_the_games_kept(
+    tiny_run, tmp_path, capfd
+) -> None:
+    run = tmp_path / "run"  # other tests play matches in the shared one
+    shutil.copytree(tiny_run, run)
+    typed = ("ladder", run, "--checkpoints", "2", "--baselines", "random,mcts:20", "--games",
              "4", "--simulations", "2", "--json")  # fmt: skip
     assert here(*typed) == 0
     first = json.loads(capfd.readouterr().out)
@@ -19,7 +24,7 @@ def test_a_runs_checkpoints_and_baselines_are_rated_and_the_games_kept(tiny_run,
     elo = {row["name"]: row["elo"] for row in first["players"]}
     assert elo["random"] == 0.0
     # 1 match of checkpoints, 4 against the baselines, 1 of the baselines.
-    assert here("matches", tiny_run, "--json") == 0
+    assert here("matches", run, "--json") == 0
     matches = json.loads(capfd.readouterr().out)["matches"]
     assert [row["games"] for row in matches] == [4] * 6
     assert here(*typed) == 0
