@@ -13,8 +13,9 @@ from trainer.arena.climb import climb_matches
 def test_a_runs_checkpoints_and_baselines_are_rated_and_the_games_kept(
     tiny_run, tmp_path, capfd
 ) -> None:
-    run = tmp_path / "run"  # other tests play matches in the shared one
-    shutil.copytree(tiny_run, run)
+    run = tmp_path / "run"
+    # Without the matches that other tests have played with the shared run.
+    shutil.copytree(tiny_run, run, ignore=shutil.ignore_patterns("run.db*"))
     typed = ("ladder", run, "--checkpoints", "2", "--baselines", "random,mcts:20", "--games",
              "4", "--simulations", "2", "--json")  # fmt: skip
     assert here(*typed) == 0
