@@ -325,9 +325,10 @@ class Learner:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Use `config.threads`, or every core that the process may; the old number afterwards."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.config.threads or len(os.sched_getaffinity(0)))
+        """Use `config.threads`, or its share of the cores; the old number afterwards."""
+        before, cores = torch.get_num_threads(), len(os.sched_getaffinity(0))
+        share = max(1, cores // 2) if self.config.beside_selfplay else cores
+        torch.set_num_threads(self.config.threads or share)
         try:
             yield
         finally:

@@ -1,8 +1,8 @@
 """The training loop, top to bottom: self-play, learn, publish, measure, label, again.
 
-One process owns the loop, the store and the learner; the pool's processes make the games. On a
-CPU the learner and self-play take turns, since both want every core. What the steps are made of
-is elsewhere:
+One process owns the loop, the store and the learner; the pool's processes make the games. These
+go on while the learner takes its steps, a generation ahead at most: steps of small networks fill
+one core, and neither they nor self-play fill two. What the steps are made of is elsewhere:
 
 ::
 
@@ -16,7 +16,7 @@ is elsewhere:
 
 import logging
 import time
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +81,7 @@ class Trainer:
     ) -> None:
         began = time.monotonic() if began is None else began
         self.folder, self.config, self.display, self._serial = folder, config, display, serial
+        self._beside = config.learner.beside_selfplay and not (serial or config.deterministic)
         self.game = games.make(config.game.name, **config.game.options)
         self.store = ReplayStore(
             folder.database,
@@ -142,9 +143,12 @@ class Trainer:
         if self._over() and self.measuring.is_complete(self._checkpoint_s):
             return self._outcome()  # typed again after its end: there is only the verdict to tell
         measured = False
-        with self._stop, self._arithmetic(), self._open_pool() as pool, Metrics(
-            self.folder.tensorboard, self.learner.step
-        ) as metrics:
+        with (
+            self._stop,
+            self._arithmetic(),
+            self._open_pool() as pool,
+            Metrics(self.folder.tensorboard, self.learner.step) as metrics,
+        ):
             self.watch.pool = pool
             metrics.text("config", f"```\n{to_toml(self.config)}```", self.learner.step)
             self._wait_ready(pool)
@@ -253,7 +257,8 @@ class Trainer:
         if self.config.deterministic:
             return self._play_turn(pool)
         harvest, learner = self.harvest, self.config.learner
-        self.watch.begin_turn()
+        if not self._beside or not self.learner.step:
+            self.watch.begin_turn()
         while not self._over():
             wanted = self.config.selfplay.rows_per_generation
             if not self.learner.step:
@@ -299,7 +304,8 @@ class Trainer:
     # -- Step 2 ---------------------------------------------------------------------------
 
     def _learn(self, pool: Pool, metrics: Metrics) -> bool:
-        """The learner's turn; self-play waits, games that had finished are committed.
+        """The learner's turn; games that have finished are committed meanwhile. Self-play waits, or
+        goes on until the next turn has its rows, too.
 
         False if a signal ended a deterministic run's turn early: a part of it would be another
         run, so that the resumed one does all of it again.
@@ -311,7 +317,7 @@ class Trainer:
             return True
         steps = self.learner.steps_due(harvest.unlearned)
         harvest.unlearned = 0
-        done = 0
+        done, plays = 0, True
 
         def set_progress(turn: float) -> None:
             share = spending.learning_share(harvest.num_taken_in, before + turn)
@@ -321,12 +327,24 @@ class Trainer:
             nonlocal done
             done += 1
             self._collect(pool, timeout_s=0.0)
+            if plays:
+                self.watch.judge()
+                if harvest.unlearned >= self.config.selfplay.rows_per_generation:
+                    wait()
             self.watch.show("training", done / steps)
             set_progress(done / steps)
             return bool(self._stop) or spending.out_of_time
 
+        def wait() -> None:
+            nonlocal plays
+            plays = False
+            turns.enter_context(pool.paused())
+
         set_progress(0.0)
-        with pool.paused():
+        with ExitStack() as turns:
+            self.watch.begin_turn()
+            if not self._beside:
+                wait()
             trained = self.learner.train(steps, harvest.window, on_step)
             if trained is None:
                 return True

@@ -102,13 +102,11 @@ def settled(config: "RunConfig") -> "RunConfig":
             streams=selfplay.streams or 1,
         ),
         # How a sum is split depends on the number of threads, and so does its last bit.
-        learner=replace(learner, threads=learner.threads or 1),
+        learner=replace(learner, threads=learner.threads or 1, beside_selfplay=False),
     )
 
 
-def end_of_turn(
-    store: "ReplayStore", config: "RunConfig", begin: int, max_game_length: int
-) -> int:
+def end_of_turn(store: "ReplayStore", config: "RunConfig", begin: int, max_game_length: int) -> int:
     """Number of the first game behind the turn of self-play that starts with game `begin`.
 
     It depends on the games before `begin` alone: they say how many rows a game has. Before there

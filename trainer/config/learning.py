@@ -132,8 +132,11 @@ class LearnerConfig:
     """Share of the games held out to measure the losses, in [0, 0.5]."""
     precision: str = "auto"
     """fp32, bf16, or auto: what the device does best."""
+    beside_selfplay: bool = True
+    """Self-play goes on while the learner takes its steps, a generation ahead at most; false: they
+    take turns, as they do in deterministic and serial runs."""
     threads: int = 0
-    """CPU threads of a training step; 0: every core that the process may use."""
+    """CPU threads of a training step; 0: half of the cores beside self-play, else all of them."""
 
     def __post_init__(self) -> None:
         check_fields(
