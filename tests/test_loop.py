@@ -40,7 +40,8 @@ def test_a_resumed_run_goes_on_with_the_next_game_generation_and_step(run) -> No
         numbers = {record.number for record in store.games()}
         rows = store.num_rows(validation=False)
     steps = sorted(int(p.name) for p in (run / "checkpoints").iterdir())
-    elapsed = trained(run, budget__max_generations=2)["elapsed_s"]
+    newest = run / "checkpoints" / f"{steps[-1]:08d}" / "meta.json"
+    elapsed = json.loads(newest.read_text())["info"]["elapsed_s"]
     outcome = trained(run, budget__max_generations=4, checkpoints__keep=3)
     assert outcome["reason"] == "budget" and outcome["signal"] == 0
     assert outcome["generation"] == 4 and outcome["elapsed_s"] > elapsed
