@@ -30,9 +30,9 @@ def after(first: GameState, line: Sequence[int]) -> GameState:
 def lowest_first(first: GameState, line: Sequence[int], limits: Limits) -> Thought:
     """An opponent that likes the lowest action best."""
     actions = after(first, line).get_legal_actions()
-    return thought({
-        a: (limits.simulations * (i == 0), 1 / len(actions)) for i, a in enumerate(actions)
-    })
+    return thought(
+        {a: (limits.simulations * (i == 0), 1 / len(actions)) for i, a in enumerate(actions)}
+    )
 
 
 def sitting(
@@ -45,7 +45,8 @@ def sitting(
     strength: int = 100,
 ) -> tuple[str, Session]:
     console = Console(file=io.StringIO(), width=80)
-    session = Session(games.make(game), think, console, scripted(lines), side, strength)
+    session = Session(games.make(game), think, console, scripted(lines), side,
+                      Limits(simulations=strength))  # fmt: skip
     session.run(position)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue(), session
@@ -212,5 +213,3 @@ def test_lines_end_with_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_impossible_settings_are_errors() -> None:
     with pytest.raises(ValueError, match="side must be one of"):
         sitting([], side="white")
-    with pytest.raises(ValueError, match="strength must be >= 0"):
-        sitting([], strength=-1)

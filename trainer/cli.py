@@ -5,7 +5,6 @@ that cannot be used; 130 and 143 stopped by SIGINT and SIGTERM.
 """
 
 import json
-import math
 import os
 import signal
 import sys
@@ -19,6 +18,23 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.errors import ConfigError, EngineError, StoreError
+from trainer.cli_options import (
+    Backend,
+    Count,
+    Device,
+    GameName,
+    Json,
+    Memory,
+    Out,
+    Precision,
+    Quiet,
+    Seed,
+    Symmetric,
+    console,
+    finite,
+    print_json,
+    progress_bar,
+)
 from trainer.compute import Compute
 from trainer.overrides import split_overrides, typed
 
@@ -43,6 +59,11 @@ app.command(
     "Typed again, it goes on where it stopped. --section.key value changes both sides.",
 )
 
+app.command(
+    "trainer.cli_engines:play",
+    help="Play against a run, a checkpoint or a baseline, in the terminal.\n\n"
+    "Example: ringzero play runs/connect4 --simulations 200 --side 2",
+)
 app.command(
     "trainer.cli_engines:gtp",
     help="Play as a GTP engine: Sabaki, GoGui and others show any game.\n\n"
@@ -92,27 +113,6 @@ app.command(
     "Example: ringzero export runs/chess --out games.pgn",
 )
 
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
-Quiet = Annotated[bool, Parameter(negative=(), help="Print nothing but errors and results.")]
-GameName = Annotated[str | None, Parameter(name="--game", help="A game; see ringzero games.")]
-Seed = Annotated[int, Parameter(help="Keys every random draw.", validator=Number(gte=0))]
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda or cuda:N.")]
-Symmetric = Annotated[
-    bool,
-    Parameter(negative=(), help="Average networks over the board's symmetries: stronger, slower."),
-]
-Backend = Annotated[
-    str, Parameter(help="On a CPU: auto (what measures fastest), openvino or torch.")
-]
-Precision = Annotated[
-    str, Parameter(help="auto (the fastest that is exact enough), fp32, bf16 or int8 (openvino).")
-]
-Memory = Annotated[
-    str, Parameter(help="Of all search trees: 64M, 1.5G; 0: what the simulations need.")
-]
-Out = Annotated[Path | None, Parameter(help="Write the figures to this file, as JSON.")]
-
 
 def main(argv: list[str] | None = None) -> None:
     """Run one command and exit with its code."""
@@ -159,25 +159,6 @@ def _help_hint(args: list[str]) -> str:
     verb = next((a for a in args if not a.startswith("-")), "")
     known = verb in app
     return f"Type: ringzero {verb + ' ' if known else ''}--help"
-
-
-def _print_json(data: dict[str, Any]) -> None:
-    print(json.dumps(_finite(data), default=float, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """`value` with null for what JSON has no number for."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
 
 
 # -- training ---------------------------------------------------------------------------------
@@ -235,7 +216,7 @@ def train(
         Print the resolved configuration and stop.
     """
     began = time.monotonic()  # what is imported from here on is part of the time to train
-    from trainer.config import to_toml
+    from trainer.config import megabytes, to_toml
     from trainer.display import open_display
     from trainer.logs import log_to_file, log_to_stderr
     from trainer.runs import RunFolder
@@ -250,7 +231,7 @@ def train(
     if deterministic:
         overrides["deterministic"] = "true"
     if memory is not None:
-        overrides["selfplay.memory_mb"] = _memory_mb(memory)
+        overrides["selfplay.memory_mb"] = megabytes(memory)
     folder = RunFolder(run or Path("runs") / Path(preset).stem)
     if folder.exists and not resume:
         raise StoreError(f"{folder.path} holds a run; leave --no-resume out, or choose another")
@@ -272,7 +253,7 @@ def train(
 
             outcome = Trainer(folder, resolved, display, serial=serial, began=began).run()
     if as_json:
-        _print_json(asdict(outcome))
+        print_json(asdict(outcome))
     elif not quiet:
         from trainer.verdict import verdict
 
@@ -310,16 +291,15 @@ def selfplay(
     serial
         Everything in one process, for debugging.
     """
+    from trainer.config import megabytes
     from trainer.selfplay import play_games
 
     overrides: dict[str, Any] = dict(typed)
     if memory is not None:
-        overrides["selfplay.memory_mb"] = _memory_mb(memory)
-    report = play_games(
-        preset, overrides, games, model=model, out=out, seed=seed, serial=serial
-    )
+        overrides["selfplay.memory_mb"] = megabytes(memory)
+    report = play_games(preset, overrides, games, model=model, out=out, seed=seed, serial=serial)
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         print(
             f"{report['games']} games, {report['plies']} plies in {report['seconds']:.1f} s: "
@@ -418,7 +398,7 @@ def arena(
         settings["time"] = time.time()
     with (
         ArenaStore(store or default_store((one, two))) as kept,
-        _progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance,
+        progress_bar(f"{one.name} vs {two.name}", games, quiet or as_json) as advance,
     ):
         match = kept.open(settings)
         result = play_match(
@@ -429,13 +409,13 @@ def arena(
     assert result is not None  # nothing here gives a match up
     if as_json:
         test = {} if tally is None else {"sprt": tally.standing.as_json(), "pairs": tally.counts}
-        _print_json({**result.as_json(), **test})
+        print_json({**result.as_json(), **test})
     else:
         from trainer.verdict import match_table
 
-        _console().print(match_table(result))
+        console().print(match_table(result))
         if tally is not None:
-            _console().print(f"SPRT of {sprt}: {tally.standing}; pairs {tally.counts}")
+            console().print(f"SPRT of {sprt}: {tally.standing}; pairs {tally.counts}")
     return 0
 
 
@@ -489,57 +469,18 @@ def evaluate(
     if simulations == 0 and who.model is not None:
         report = grade_policy(who, rules, known)
     else:
-        with _progress_bar(f"grading {who.name}", len(known), quiet or as_json) as advance:
+        with progress_bar(f"grading {who.name}", len(known), quiet or as_json) as advance:
             report = grade(
                 who, rules, known, seed=seed, on_progress=advance,
             )  # fmt: skip
             assert report is not None  # nothing here gives up
     report = {"player": who.name, "game": rules.name, "simulations": simulations, **report}
     if as_json:
-        _print_json(report)
+        print_json(report)
     else:
         from trainer.verdict import grade_table
 
-        _console().print(grade_table(report))
-    return 0
-
-
-@app.command
-def play(
-    player: str,
-    /,
-    *,
-    simulations: Count = 400,
-    side: int = 1,
-    position: str | None = None,
-    game: GameName = None,
-    device: Device = "auto",
-    backend: Backend = "auto",
-    symmetric: Symmetric = False,
-) -> int:
-    """Play against a run, a checkpoint or a baseline, in the terminal.
-
-    Example: ringzero play runs/connect4 --simulations 200 --side 2
-
-    Parameters
-    ----------
-    player
-        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
-    simulations
-        Of its move; more is stronger.
-    side
-        Which side you take: 1 moves first.
-    position
-        Start from this position or these moves.
-    """
-    from trainer.analysis import play_session
-
-    if side not in (1, 2):
-        raise ConfigError(f"side must be 1 or 2, got {side}")
-    play_session(
-        player, simulations, side - 1, position, game, Compute(device, backend), symmetric,
-        _console(),
-    )
+        console().print(grade_table(report))
     return 0
 
 
@@ -563,7 +504,7 @@ def list_games(*, as_json: Json = False) -> int:
             "symmetries": len(made.symmetries()[0]), "max_plies": made.max_game_length,
         })  # fmt: skip
     if as_json:
-        _print_json({"games": rows})
+        print_json({"games": rows})
         return 0
     from rich.table import Table
 
@@ -574,7 +515,7 @@ def list_games(*, as_json: Json = False) -> int:
             row["name"], options, "x".join(map(str, row["board"])), str(row["actions"]),
             str(row["symmetries"]), f"{row['max_plies']} plies",
         )  # fmt: skip
-    _console().print(table)
+    console().print(table)
     return 0
 
 
@@ -599,27 +540,27 @@ def check_game(
     from games.contract import check_game as check
 
     try:
-        with _progress_bar("games", games, as_json) as progress:
+        with progress_bar("games", games, as_json) as progress:
             report = check(game, num_games=games, seed=seed, seconds=seconds, progress=progress)
     except ContractError as broken:
         if as_json:
             found = {"kept": False, "game": game}
             for name in ("promise", "rule", "moves", "others", "board"):
                 found[name] = getattr(broken, name)
-            _print_json(found)
+            print_json(found)
         else:
-            _console().print(f"[red]✗[/red] {PROMISES[broken.promise]}")
+            console().print(f"[red]✗[/red] {PROMISES[broken.promise]}")
             print(broken)
         return 1
     if as_json:
-        _print_json({"kept": True, **asdict(report)})
+        print_json({"kept": True, **asdict(report)})
         return 0
     from rich.table import Table
 
     table = Table("", "promise", "checked", box=None)
     for name, promise in PROMISES.items():
         table.add_row("[green]✓[/green]", promise, f"{report.checked[name]:,}")
-    _console().print(table)
+    console().print(table)
     print(
         f"{report.game}: kept every promise in {report.num_games} games and "
         f"{report.num_positions:,} different positions; the longest had {report.longest} plies, "
@@ -670,9 +611,9 @@ def profile(
     else:
         report = profile_command(target, seconds, rate, out, output=2 if as_json else 1)
     if as_json:
-        _print_json(report)
+        print_json(report)
     elif not quiet:
-        _console().print(summary_table(report))
+        console().print(summary_table(report))
         print(cost_line(report))
         print(f"flame graph: {Path(report['folder']) / 'flame.html'}")
     return 0
@@ -699,10 +640,10 @@ def report(
 
     found = drawn.curves(run, curve)
     if as_json:
-        _print_json(drawn.as_json(run, found))
+        print_json(drawn.as_json(run, found))
     else:
-        console = _console()
-        console.print(drawn.overview(found, console.width))
+        screen = console()
+        screen.print(drawn.overview(found, screen.width))
     return 0
 
 
@@ -737,10 +678,10 @@ def top(
     folder = RunFolder(run)
     try:
         if not as_json:
-            watch_run(folder, _console(), interval, once)
+            watch_run(folder, console(), interval, once)
             return 0
         for report in look(folder, interval):
-            _print_json(report)
+            print_json(report)
             sys.stdout.flush()
             if once:
                 break
@@ -760,10 +701,11 @@ def bench_tree(
     """
     import games
     from trainer import bench as measure
+    from trainer.config import megabytes
 
     made = games.make(game)
     figures = measure.tree(
-        made, simulations=simulations, seconds=seconds, seed=seed, memory_mb=_memory_mb(memory)
+        made, simulations=simulations, seconds=seconds, seed=seed, memory_mb=megabytes(memory)
     )
     return _bench("tree", asdict(figures), as_json, out)
 
@@ -844,7 +786,7 @@ def bench_plan(
     if not as_json and out is None:
         from trainer.verdict import plan_table
 
-        _console().print(plan_table(figures))
+        console().print(plan_table(figures))
         return 0
     return _bench("plan", figures, as_json, out)
 
@@ -887,20 +829,15 @@ def bench_pipeline(
         Of the evaluation cache, whose figures are measured apart; 0: they are not.
     """
     from trainer import bench as measure
+    from trainer.config import megabytes
 
     figures = measure.pipeline(
         game, network, simulations=simulations, seconds=seconds, workers=workers,
         games_per_worker=games_per_worker, streams=streams, max_batch=max_batch,
         evaluator=evaluator, compute=Compute(device, backend, precision), cache_mb=cache_mb,
-        memory_mb=_memory_mb(memory),
+        memory_mb=megabytes(memory),
     )  # fmt: skip
     return _bench("pipeline", asdict(figures), as_json, out)
-
-
-def _memory_mb(text: str) -> float:
-    from trainer.config import megabytes
-
-    return megabytes(text)
 
 
 def _bench(name: str, report: dict[str, Any], as_json: bool, out: Path | None) -> int:
@@ -908,47 +845,14 @@ def _bench(name: str, report: dict[str, Any], as_json: bool, out: Path | None) -
         from trainer import bench as measure
 
         record = {"benchmark": name, "machine": measure.machine(), "figures": report}
-        out.write_text(json.dumps(_finite(record if name != "all" else report), indent=1) + "\n")
+        out.write_text(json.dumps(finite(record if name != "all" else report), indent=1) + "\n")
     if as_json:
-        _print_json(report)
+        print_json(report)
         return 0
     from trainer.verdict import report_table
 
-    _console().print(report_table(report))
+    console().print(report_table(report))
     return 0
-
-
-class _progress_bar:
-    """A bar on stderr where that is a terminal, nothing elsewhere."""
-
-    def __init__(self, label: str, total: int, silent: bool) -> None:
-        self._label, self._total = label, total
-        self._silent = silent or not sys.stderr.isatty() or "NO_COLOR" in os.environ
-        self._bar: Any = None
-
-    def __enter__(self) -> Any:
-        if self._silent:
-            return lambda done: None
-        from rich.console import Console
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-
-        self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeRemainingColumn(), console=Console(stderr=True), transient=True,
-        )  # fmt: skip
-        self._bar.start()
-        task = self._bar.add_task(self._label, total=self._total)
-        return lambda done: self._bar.update(task, completed=done)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from cyclopts.validators import Number
 
 from engine.errors import ConfigError
+from trainer.cli_options import Count, Json, Quiet
 from trainer.overrides import typed
 
 __all__ = ["ablate"]
@@ -21,18 +21,14 @@ def ablate(
     budget: str,
     seeds: str = "1,2",
     games: int = 200,
-    simulations: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
+    simulations: Count = 0,
     positions: Path | None = None,
     config: tuple[Path, ...] = (),
     runs: Path | None = None,
     out: Path = Path("profiling/results/ablations"),
     serial: Annotated[bool, Parameter(negative=())] = False,
-    quiet: Annotated[
-        bool, Parameter(negative=(), help="Print nothing but errors and results.")
-    ] = False,
-    as_json: Annotated[
-        bool, Parameter(name="--json", negative=(), help="Print one JSON object.")
-    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
 ) -> int:
     """Measure what a switch is worth; its help text stands in `trainer.cli`.
 

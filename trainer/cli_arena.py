@@ -8,10 +8,18 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from engine.errors import ConfigError, StoreError
+from trainer.cli_options import (
+    AtLeastOne,
+    Count,
+    GameName,
+    Json,
+    Quiet,
+    Seed,
+    console,
+    progress_bar,
+)
 
 __all__ = ["export", "ladder", "matches", "openings", "ratings"]
-
-Json = Annotated[bool, Parameter(name="--json", negative=(), help="Print one JSON object.")]
 
 
 def matches(store: Path = Path("runs/arena.db"), /, *, as_json: Json = False) -> int:
@@ -25,7 +33,6 @@ def matches(store: Path = Path("runs/arena.db"), /, *, as_json: Json = False) ->
     from rich.table import Table
 
     from trainer.arena.standings import player_name
-    from trainer.cli import _console
 
     rows = []
     for _, opened in _opened((store,)):
@@ -49,7 +56,7 @@ def matches(store: Path = Path("runs/arena.db"), /, *, as_json: Json = False) ->
             str(row["match"]), row["game"], row["player"], row["opponent"],
             f"{row['games']} of {row['of']}", share,
         )  # fmt: skip
-    _console().print(table)
+    console().print(table)
     return 0
 
 
@@ -72,7 +79,6 @@ def ratings(
     """
     from trainer.arena.ladder import rate
     from trainer.arena.standings import cross_table, ladder_chart, ladder_table, results_of
-    from trainer.cli import _console
 
     results, rules = [], set()
     for path, opened in _opened(stores or (Path("runs/arena.db"),)):
@@ -91,11 +97,11 @@ def ratings(
     if as_json:
         print(json.dumps(ladder.as_json()))
         return 0
-    console = _console()
-    console.print(ladder_table(ladder))
-    console.print(cross_table(ladder, results))
+    out = console()
+    out.print(ladder_table(ladder))
+    out.print(cross_table(ladder, results))
     for line in ladder_chart(ladder):
-        console.print(line)
+        out.print(line)
     return 0
 
 
@@ -104,15 +110,13 @@ def openings(
     /,
     *,
     out: Path,
-    count: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
-    plies: Annotated[int, Parameter(validator=Number(gte=1))] = 6,
+    count: AtLeastOne = 100,
+    plies: AtLeastOne = 6,
     within: Annotated[float, Parameter(validator=Number(gt=0, lte=1))] = 0.4,
-    simulations: Annotated[int, Parameter(validator=Number(gte=1))] = 200,
-    game: str | None = None,
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
-    quiet: Annotated[
-        bool, Parameter(negative=(), help="Print nothing but errors and results.")
-    ] = False,
+    simulations: AtLeastOne = 200,
+    game: GameName = None,
+    seed: Seed = 0,
+    quiet: Quiet = False,
 ) -> int:
     """Make a suite of openings; its help text stands in `trainer.cli`.
 
@@ -130,18 +134,13 @@ def openings(
         Largest value, either way, that counts as undecided.
     simulations
         Of a network's search of each position.
-    game
-        Of a baseline: a game with its options.
-    seed
-        Keys the random plies.
     """
     from trainer.arena.book import balanced_openings, write_book
     from trainer.arena.players import contestant, game_of
-    from trainer.cli import _progress_bar
 
     who = contestant(judge, simulations)
     rules = game_of(who, game=game)
-    with _progress_bar(f"openings of {rules.name}", count, quiet) as advance:
+    with progress_bar(f"openings of {rules.name}", count, quiet) as advance:
         found = balanced_openings(
             rules, who, count, plies, within=within, seed=seed, on_progress=advance
         )
@@ -164,12 +163,10 @@ def ladder(
     checkpoints: Annotated[int, Parameter(validator=Number(gte=2))] = 6,
     baselines: str = "mcts:200,mcts:1000",
     games: Annotated[int, Parameter(validator=Number(gte=2))] = 40,
-    simulations: Annotated[int, Parameter(validator=Number(gte=1))] = 100,
-    opening_plies: Annotated[int, Parameter(validator=Number(gte=0))] = 4,
-    seed: Annotated[int, Parameter(validator=Number(gte=0))] = 0,
-    quiet: Annotated[
-        bool, Parameter(negative=(), help="Print nothing but errors and results.")
-    ] = False,
+    simulations: AtLeastOne = 100,
+    opening_plies: Count = 4,
+    seed: Seed = 0,
+    quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Rate a run's checkpoints; its help text stands in `trainer.cli`.
@@ -188,22 +185,19 @@ def ladder(
         Of a network's move.
     opening_plies
         Random plies before each pair.
-    seed
-        Keys every random draw.
     """
     from rich.text import Text
 
     from trainer.arena.climb import climb, climb_matches
     from trainer.arena.standings import ladder_table
     from trainer.arena.store import ArenaStore
-    from trainer.cli import _console, _progress_bar
     from trainer.plots import plot
 
     plan = climb_matches(run, checkpoints, [name for name in baselines.split(",") if name],
                          simulations)  # fmt: skip
     with (
         ArenaStore(run / "run.db") as store,
-        _progress_bar(f"ladder of {run}", games * len(plan.pairs), quiet or as_json) as advance,
+        progress_bar(f"ladder of {run}", games * len(plan.pairs), quiet or as_json) as advance,
     ):
         found = climb(
             plan, store, games, opening_plies=opening_plies, seed=seed, on_progress=advance
@@ -211,13 +205,13 @@ def ladder(
     if as_json:
         print(json.dumps({"steps": found.as_json(), **found.ladder.as_json()}))
         return 0
-    console = _console()
-    console.print(ladder_table(found.ladder))
+    out = console()
+    out.print(ladder_table(found.ladder))
     lines, low, high = plot([(found.curve(60), "green")], 60, 8)
-    console.print(Text(f"Elo over minutes of training, {low:+.0f} to {high:+.0f}"))
+    out.print(Text(f"Elo over minutes of training, {low:+.0f} to {high:+.0f}"))
     for line in lines:
-        console.print(line)
-    console.print(Text(f"0{found.minutes[-1]:>55.0f} min"))
+        out.print(line)
+    out.print(Text(f"0{found.minutes[-1]:>55.0f} min"))
     return 0
 
 

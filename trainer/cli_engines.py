@@ -1,177 +1,115 @@
-"""`ringzero gtp`, `uci`, `analysis` and `analyze`: players as engines, and their thoughts."""
+"""`ringzero play`, `gtp`, `uci`, `analysis` and `analyze`: one player, one position at a time.
 
+Their help texts stand in `trainer.cli`.
+"""
+
+import json
 import sys
-from typing import Annotated, Any
-
-from cyclopts import Parameter
-from cyclopts.validators import Number
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from engine.config import SearchConfig
 from engine.errors import ConfigError
+from games.base import Game, GameState
+from trainer.cli_options import AtLeastOne, Json, Thinking, console
 
-__all__ = ["analysis", "analyze", "gtp", "uci"]
+if TYPE_CHECKING:
+    from trainer.thinking import Limits, Thinker, Thought
 
-Count = Annotated[int, Parameter(validator=Number(gte=0))]
-Seconds = Annotated[float, Parameter(validator=Number(gte=0))]
+__all__ = ["analysis", "analyze", "gtp", "play", "uci"]
 
 
-def gtp(
+DEFAULTS = Thinking()
+
+
+def play(
     player: str,
     /,
     *,
-    simulations: Count = 0,
-    seconds: Seconds = 0.0,
-    points: str = "gtp",
-    game: str | None = None,
-    leaves: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
-    memory: str = "512M",
-    symmetric: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
+    side: int = 1,
+    position: str | None = None,
+    thinking: Thinking = DEFAULTS,
 ) -> int:
-    """Play as a GTP engine; its help text stands in `trainer.cli`.
+    """Play against a player, in the terminal.
+
+    Parameters
+    ----------
+    player
+        A run, RUN:best, RUN:STEP, a checkpoint, a model file, or a baseline: random, mcts:1000.
+    side
+        Which side you take: 1 moves first.
+    position
+        Start from this position or these moves.
+    """
+    from trainer.play import Session, lines_from
+
+    if side not in (1, 2):
+        raise ConfigError(f"side must be 1 or 2, got {side}")
+    who, rules = thinking.player(player)
+    if position is not None:
+        rules.state_from_text(position)  # a wrong one is told before a network is loaded
+    thinker = thinking.thinker(who, rules)
+
+    def think(first: GameState, line: Sequence[int], limits: "Limits") -> "Thought":
+        thinker.set(line, first)
+        return thinker.think(limits)
+
+    out = console()
+    Session(rules, think, out, lines_from(out), "xo"[side - 1], thinking.limits(who)).run(position)
+    return 0
+
+
+def gtp(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -> int:
+    """Play as a GTP engine.
 
     Parameters
     ----------
     player
         A run, RUN:best, RUN:STEP, a checkpoint, a model file, or mcts:1000.
-    simulations
-        Of a move while no clock runs; 0: what --seconds allows, or 800.
-    seconds
-        Of a move while no clock runs; 0: any time.
     points
         gtp: letters without i, rows from the bottom (Sabaki, GoGui); game: the game's own names
         (HexGui, Othello engines).
-    game
-        Of a baseline: a game with its options.
-    leaves
-        Of one tree in flight at once: more are faster and search slightly worse.
-    memory
-        Of the tree: 512M, 4G.
-    symmetric
-        Average networks over the board's symmetries: stronger, slower.
-    device, backend, precision
-        What the network runs on.
     """
-    from trainer.config import megabytes
     from trainer.protocols.gtp import GtpServer
-    from trainer.thinking import Thinker
 
-    if points not in ("gtp", "game"):
-        raise ConfigError(f"points must be gtp or game, got {points!r}")
-    who, rules = _player(player, game, symmetric, device, backend, precision)
-    size = megabytes(memory)
-    GtpServer(
-        lambda played: Thinker(who, played, leaves=leaves, memory_mb=size),
-        rules,
-        _limits(who, simulations, seconds),
-        own_points=points == "game",
-    ).run(sys.stdin, sys.stdout)
+    _serve(GtpServer, player, points, thinking)
     return 0
 
 
-def uci(
-    player: str,
-    /,
-    *,
-    simulations: Count = 0,
-    seconds: Seconds = 0.0,
-    game: str | None = None,
-    leaves: Annotated[int, Parameter(validator=Number(gte=1))] = 8,
-    symmetric: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
-) -> int:
-    """Play as a UCI engine; its help text stands in `trainer.cli`.
+def uci(player: str, /, *, thinking: Thinking = DEFAULTS) -> int:
+    """Play as a UCI engine.
 
     Parameters
     ----------
     player
         A run, RUN:best, RUN:STEP, a checkpoint, a model file, or mcts:1000.
-    simulations
-        Of a go without limits; 0: what --seconds allows, or 800.
-    seconds
-        Of a go without limits; 0: any time.
-    game
-        Of a baseline: a game with its options.
-    leaves
-        Of one tree in flight at once: more are faster and search slightly worse.
-    symmetric
-        Average networks over the board's symmetries: stronger, slower.
-    device, backend, precision
-        What the network runs on.
     """
-    from dataclasses import replace
-
-    from games.base import Game
     from trainer.protocols.uci import UciServer
-    from trainer.thinking import Thinker
 
-    who, rules = _player(player, game, symmetric, device, backend, precision)
+    who, rules = thinking.player(player)
 
-    def make(played: Game, search: SearchConfig, memory_mb: int) -> Thinker:
-        return Thinker(replace(who, search=search), played, leaves=leaves, memory_mb=memory_mb)
+    def make(played: Game, search: SearchConfig, memory_mb: int) -> "Thinker":
+        return thinking.thinker(replace(who, search=search), played, memory_mb)
 
-    UciServer(make, rules, who.search, _limits(who, simulations, seconds)).run(
-        sys.stdin, sys.stdout
-    )
+    server = UciServer(make, rules, who.search, thinking.limits(who), int(thinking.memory_mb))
+    server.run(sys.stdin, sys.stdout)
     return 0
 
 
-def analysis(
-    player: str,
-    /,
-    *,
-    simulations: Count = 0,
-    seconds: Seconds = 0.0,
-    points: str = "gtp",
-    game: str | None = None,
-    leaves: Annotated[int, Parameter(validator=Number(gte=1))] = 16,
-    memory: str = "512M",
-    symmetric: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
-) -> int:
-    """Analyse positions, JSON lines in and out; its help text stands in `trainer.cli`.
+def analysis(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -> int:
+    """Analyse positions, JSON lines in and out.
 
     Parameters
     ----------
     player
         A run, RUN:best, RUN:STEP, a checkpoint, a model file, or mcts:1000.
-    simulations
-        Of a position whose query says nothing; 0: what --seconds allows, or 800.
-    seconds
-        Of a position whose query says nothing; 0: any time.
     points
         gtp: letters without i, rows from the bottom; game: the game's own names.
-    game
-        Of a baseline: a game with its options.
-    leaves
-        Of one tree in flight at once: more are faster and search slightly worse.
-    memory
-        Of the tree: 512M, 4G.
-    symmetric
-        Average networks over the board's symmetries: stronger, slower.
-    device, backend, precision
-        What the network runs on.
     """
-    from trainer.config import megabytes
     from trainer.protocols.analysis import AnalysisServer
-    from trainer.thinking import Thinker
 
-    if points not in ("gtp", "game"):
-        raise ConfigError(f"points must be gtp or game, got {points!r}")
-    who, rules = _player(player, game, symmetric, device, backend, precision)
-    size = megabytes(memory)
-    AnalysisServer(
-        lambda played: Thinker(who, played, leaves=leaves, memory_mb=size),
-        rules,
-        _limits(who, simulations, seconds),
-        own_points=points == "game",
-    ).run(sys.stdin, sys.stdout)
+    _serve(AnalysisServer, player, points, thinking)
     return 0
 
 
@@ -181,21 +119,11 @@ def analyze(
     /,
     *,
     moves: str = "",
-    simulations: Count = 0,
-    seconds: Seconds = 0.0,
-    top: Annotated[int, Parameter(validator=Number(gte=1))] = 10,
-    game: str | None = None,
-    leaves: Annotated[int, Parameter(validator=Number(gte=1))] = 16,
-    memory: str = "512M",
-    symmetric: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    backend: str = "auto",
-    precision: str = "auto",
-    as_json: Annotated[
-        bool, Parameter(name="--json", negative=(), help="Print one JSON object.")
-    ] = False,
+    top: AtLeastOne = 10,
+    thinking: Thinking = DEFAULTS,
+    as_json: Json = False,
 ) -> int:
-    """Show what a player thinks of a position; its help text stands in `trainer.cli`.
+    """Show what a player thinks of a position.
 
     Parameters
     ----------
@@ -205,32 +133,12 @@ def analyze(
         As a text, see ringzero play's command position; the first position unless told.
     moves
         Played from there on: "d3 c5".
-    simulations
-        How many; 0: what --seconds allows, or 800.
-    seconds
-        How long; 0: any time.
     top
         Moves shown.
-    game
-        Of a baseline: a game with its options.
-    leaves
-        Of one tree in flight at once: more are faster and search slightly worse.
-    memory
-        Of the tree: 512M, 4G.
-    symmetric
-        Average networks over the board's symmetries: stronger, slower.
-    device, backend, precision
-        What the network runs on.
     """
-    import json
-    from dataclasses import replace
-
     from trainer.candidates import candidate_rows, candidate_table, headline
-    from trainer.cli import _console
-    from trainer.config import megabytes
-    from trainer.thinking import Thinker
 
-    who, rules = _player(player, game, symmetric, device, backend, precision)
+    who, rules = thinking.player(player)
     first = rules.state_from_text(position) if position else rules.initial_state()
     state, line = first.clone(), []
     for move in moves.split():
@@ -238,36 +146,27 @@ def analyze(
         state.apply_action(line[-1])
     if state.is_terminal():
         raise ConfigError(f"the game is over in {state.to_text()!r}: nothing to analyse")
-    thinker = Thinker(who, rules, leaves=leaves, memory_mb=megabytes(memory))
+    thinker = thinking.thinker(who, rules)
     thinker.set(line, first)
     # All moves are of interest here, not only which of them is best.
-    thought = thinker.think(replace(_limits(who, simulations, seconds), decided=False))
+    thought = thinker.think(replace(thinking.limits(who), decided=False))
     if as_json:
         print(json.dumps(candidate_rows(state, thought)))
         return 0
-    console = _console()
-    console.print(str(state), highlight=False)
-    console.print()
-    console.print(headline(thought))
-    console.print(candidate_table(state, thought, top))
+    out = console()
+    out.print(str(state), highlight=False)
+    out.print()
+    out.print(headline(thought))
+    out.print(candidate_table(state, thought, top))
     return 0
 
 
-def _player(
-    player: str, game: str | None, symmetric: bool, device: str, backend: str, precision: str
-) -> tuple[Any, Any]:
-    """The contestant and its game."""
-    from trainer.arena.players import contestant, game_of
-    from trainer.compute import Compute
-
-    compute = Compute(device, backend, precision)
-    who = contestant(player, 1, symmetric=symmetric, compute=compute)
-    return who, game_of(who, game=game)
-
-
-def _limits(who: Any, simulations: int, seconds: float) -> Any:
-    from trainer.thinking import Limits
-
-    if not simulations and not seconds:
-        simulations = who.search.num_simulations if who.kind == "rollout" else 800
-    return Limits(simulations=simulations, seconds=seconds)
+def _serve(server: Callable[..., Any], player: str, points: str, thinking: Thinking) -> None:
+    """Answer on stdin and stdout until the other side has enough."""
+    if points not in ("gtp", "game"):
+        raise ConfigError(f"points must be gtp or game, got {points!r}")
+    who, rules = thinking.player(player)
+    server(
+        lambda game: thinking.thinker(who, game), rules, thinking.limits(who),
+        own_points=points == "game",
+    ).run(sys.stdin, sys.stdout)  # fmt: skip

@@ -6,7 +6,7 @@ lines and prints to a console, so it works on pipes and is tested with written l
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
@@ -68,8 +68,8 @@ class Session:
         Gives the next line a person types, None at the end.
     side
         Who the person plays: x, o, both or none.
-    strength
-        Simulations of each of the opponent's moves, >= 0.
+    limits
+        Of each of the opponent's moves.
     """
 
     game: Game
@@ -77,14 +77,11 @@ class Session:
     console: Console
     read: Callable[[str], str | None]
     side: str = "x"
-    strength: int = 100
+    limits: Limits = field(default_factory=lambda: Limits(simulations=100))
 
     def __post_init__(self) -> None:
         if self.side not in SIDES:
             raise ValueError(f"side must be one of {', '.join(SIDES)}, got {self.side!r}")
-        if self.strength < 0:
-            raise ValueError(f"strength must be >= 0, got {self.strength}")
-        self._seconds = 0.0
         self._begin(self.game.initial_state())
 
     def _begin(self, first: GameState) -> None:
@@ -134,10 +131,7 @@ class Session:
         self._board()
 
     def _thought(self) -> Thought:
-        limits = Limits(simulations=max(1, self.strength))
-        if self._seconds:
-            limits = Limits(seconds=self._seconds)
-        return self.think(self._states[0].clone(), list(self._line), limits)
+        return self.think(self._states[0].clone(), list(self._line), self.limits)
 
     # -- commands -------------------------------------------------------------------------------
 
@@ -199,13 +193,18 @@ class Session:
 
     def _do_strength(self, rest: str) -> bool:
         if rest.isdecimal():
-            self.strength, self._seconds = int(rest), 0.0
-            self._say(f"{self.strength} simulations a move")
+            self.limits = Limits(simulations=max(1, int(rest)))
+            self._say(self._strength())
         elif rest:
             self._complain(f"strength must be a number of simulations >= 0, got {rest!r}")
         else:
-            self._say(f"strength is {self.strength} simulations a move")
+            self._say(f"strength is {self._strength()}")
         return True
+
+    def _strength(self) -> str:
+        if self.limits.seconds:
+            return f"{self.limits.seconds:g} seconds a move"
+        return f"{self.limits.simulations} simulations a move"
 
     def _do_seconds(self, rest: str) -> bool:
         try:
@@ -213,8 +212,8 @@ class Session:
         except ValueError:
             seconds = 0.0
         if seconds > 0:
-            self._seconds = seconds
-            self._say(f"{seconds:g} seconds a move")
+            self.limits = Limits(seconds=seconds)
+            self._say(self._strength())
         else:
             self._complain(f"seconds must be a number > 0, got {rest or 'nothing'!r}")
         return True

@@ -61,11 +61,11 @@ class UciServer:
 
     def __init__(
         self, make: Callable[[Game, SearchConfig, int], Thinker], game: Game,
-        search: SearchConfig, limits: Limits,
+        search: SearchConfig, limits: Limits, memory_mb: int = 512,
     ) -> None:  # fmt: skip
         self._make, self._limits = make, limits
         self._words, self._config = UciWords(game), search
-        self._memory_mb, self._multipv = 512, 1
+        self._memory_mb, self._multipv = memory_mb, 1
         self._thinker: Thinker | None = None
         self._first = self._words.state(None)
         self._line: list[int] = []
@@ -99,7 +99,7 @@ class UciServer:
     def _do_uci(self, words: list[str]) -> None:
         self._say("id name ringzero\nid author the ringzero authors")
         self._say(f"option name MultiPV type spin default 1 min 1 max {MOST_LINES}")
-        self._say("option name Hash type spin default 512 min 16 max 1048576")
+        self._say(f"option name Hash type spin default {self._memory_mb} min 16 max 1048576")
         self._say("option name Ponder type check default false")
         variant = self._words.variant
         self._say(f"option name UCI_Variant type combo default {variant} var {variant}")
