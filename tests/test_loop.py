@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running import ROOT, is_alive, log_lines, offspring, options, ringzero, start, wait_for
+from running import ROOT, TINY, is_alive, log_lines, offspring, options, ringzero, start, wait_for
 
 import games
 from trainer.arena.players import find_model
+from trainer.display import open_display
+from trainer.learner import Learner
+from trainer.loop import Trainer
 from trainer.network import load_model
 from trainer.replay import ReplayStore, is_validation
+from trainer.runs import RunFolder
 
 
 def trained(run: Path, *args: str, preset: str = "tictactoe", **changes: Any) -> dict[str, Any]:
@@ -180,3 +184,40 @@ def test_a_game_in_plain_python_is_trained_by_the_same_command(tmp_path) -> None
             for action in record.actions:
                 state.apply_action(int(action))
             assert state.is_terminal() and list(state.returns()) == record.returns.tolist()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_selfplay_goes_on_beside_the_learner_or_waits_for_it(
+    beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = {**TINY, "selfplay.workers": 1, "budget.max_generations": 3,
+              "learner.beside_selfplay": beside}  # fmt: skip
+    folder = RunFolder(tmp_path / "run")
+    config = folder.open_config("tictactoe", [], values)
+    turns: list[list[tuple[int, bool]]] = []  # of each step: rows not learned from yet, paused?
+    train = Learner.train
+
+    def watched(learner, steps, window, on_step):
+        turns.append([])
+
+        def look(metrics):
+            answer = on_step(metrics)
+            paused = trainer.watch.pool.segment.is_paused(0)
+            turns[-1].append((trainer.harvest.unlearned, paused))
+            return answer
+
+        return train(learner, steps, window, look)
+
+    monkeypatch.setattr(Learner, "train", watched)
+    with folder, open_display(quiet=True) as display:
+        folder.save_config(config)
+        trainer = Trainer(folder, config, display)
+        trainer.run()
+    wanted = config.selfplay.rows_per_generation
+    assert len(turns) == 3
+    for turn in turns:
+        # Paused as soon as the next generation has its rows, and then until the turn is over.
+        assert [paused for _, paused in turn] == [
+            not beside or any(rows >= wanted for rows, _ in turn[: i + 1])
+            for i in range(len(turn))
+        ]  # fmt: skip
