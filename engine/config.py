@@ -131,7 +131,7 @@ class SearchConfig:
     """End a self-play game at once when a search has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""
     resign_value: float = 0.0
-    """In self-play a player resigns once its searches' values are at or below this; in [-1, 0],
+    """A player resigns once its searches' values are at or below this; in [-1, 0],
     0: nobody does. AlphaGo Zero (Nature 550, 2017) kept wrong resignations below 5 %."""
     resign_plies: int = 3
     """So many of its searches, one after the other, must have said so, >= 1."""

@@ -1,4 +1,4 @@
-# How a self-play game ends before the rules end it: proven, resigned, cut off, or after the one
+# How a game ends before the rules end it: proven, resigned, cut off, or after the one
 # ply that it is for, a stored game's position searched again.
 #
 # Everything is judged from the game's journal, so that the successor of a dead worker judges as

@@ -57,6 +57,7 @@ cdef class Player:
     cdef double endgame_fraction           # of what is solved there
     cdef bint noise                        # at the root, in full searches
     cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
+    cdef early_t early                     # how it may end games
 
 cdef class GameSlot:
     # One of a worker's games.
@@ -84,7 +85,6 @@ cdef class Worker:
     cdef Player first
     cdef Player second                     # the same object in self-play
     cdef bint is_match
-    cdef early_t early                     # ends of self-play; none in a match
     cdef list slots                        # GameSlot; `slot_pointers` borrows from it
     cdef void** slot_pointers              # [num_slots]
     cdef list journals
@@ -114,6 +114,7 @@ cdef class Worker:
                      const float* wdl_logits) except -1 nogil
     cdef int _gather(self, GameSlot slot, Search search, Player player) except -1 nogil
     cdef void _count(self, Search search) noexcept nogil
+    cdef early_t* _early_of(self, GameSlot slot, int32_t ply) noexcept nogil
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil
     cdef bint _start(self, GameSlot slot) except -1
     cdef object _opening(self, uint64_t number)

@@ -82,6 +82,7 @@ cdef class Player:
         else:
             self.kind = PLAYER_LOCAL
             self.evaluator = LocalRollout(game, seed) if spec.kind == "rollout" else LocalUniform()
+        self.early = _early(config)
         self.num_simulations = config.num_simulations
         self.progress = 1.0
         self.fast_simulations = config.fast_simulations
@@ -129,7 +130,7 @@ cdef inline double _fallen(double temperature, double final, Player player,
 
 
 cdef early_t _early(config):
-    """How self-play may end games early."""
+    """How a player may end games early."""
     cdef early_t early
     early.when_proven = config.end_when_proven
     early.resign_value = config.resign_value
@@ -193,8 +194,6 @@ cdef class Worker:
         self.is_match = len(players) == 2
         ready = [Player(p, segment, index, game, seed, spin_us) for p in players]
         self.first, self.second = ready[0], ready[len(ready) - 1]
-        if not self.is_match:
-            self.early = _early(self.first.config)
         self.rings = [(<Player>p).ring for p in ready if (<Player>p).kind == PLAYER_NETWORK]
         self.canonical = Canonical(game, canonical)
         self.cache = Cache(segment)
@@ -357,6 +356,12 @@ cdef class Worker:
         """Of the weights that answer the player."""
         return load64(&self.segment.model(player.server).loaded)
 
+    cdef early_t* _early_of(self, GameSlot slot, int32_t ply) noexcept nogil:
+        """How the player of `ply` may end the game."""
+        if self.is_match and ply >= 0 and (slot.journal.players[ply] == 1) != slot.swapped:
+            return &self.second.early
+        return &self.first.early
+
     cdef bint _mover_is_second(self, GameSlot slot) noexcept nogil:
         """Whether player 1 of the match is to move (in self-play both are player 0)."""
         return self.is_match and (slot.first.root.current_player_c() == 1) != slot.swapped
@@ -508,14 +513,15 @@ cdef class Worker:
     cdef int _ending(self, GameSlot slot) except -2 nogil:
         """How the game has ended with its last ply, if it has: see ending.pxd."""
         cdef int32_t last = slot.ply - 1
+        cdef early_t* early = self._early_of(slot, last)
         if is_reanalysed(slot.journal, slot.ply):
             return ENDING_REANALYSED
-        if (last >= 0 and gives_up(&self.early, slot.journal, last)
-                and not is_played_on(&self.early, self.seed, slot.number)):
+        if (last >= 0 and gives_up(early, slot.journal, last)
+                and not is_played_on(early, self.seed, slot.number)):
             return ENDING_RESIGNED
         if slot.first.root.is_terminal_c():
             return ENDING_RULES
-        if last >= 0 and is_proven_end(&self.early, slot.journal, last):
+        if last >= 0 and is_proven_end(early, slot.journal, last):
             return ENDING_PROVEN
         if slot.ply >= slot.journal.max_plies or (
                 self.plies_per_game > 0
@@ -635,8 +641,9 @@ cdef class Worker:
         journal.header.resign_ply = -1
         if ending == ENDING_RESIGNED:
             journal.header.resign_ply = last
-        elif ending != ENDING_REANALYSED and is_played_on(&self.early, self.seed, slot.number):
-            journal.header.resign_ply = first_resignation(&self.early, journal, slot.ply)
+        elif ending != ENDING_REANALYSED and is_played_on(
+                &self.first.early, self.seed, slot.number):
+            journal.header.resign_ply = first_resignation(&self.first.early, journal, slot.ply)
         slot.playing = False
         self.process.counters[COUNT_GAMES] += ending != ENDING_REANALYSED
         store32(&journal.header.state, JOURNAL_FINISHED)

@@ -72,14 +72,17 @@ def test_proofs_end_nothing_unless_asked_to() -> None:
         assert record.ending == Ending.RULES and record.resign_ply == -1
 
 
-def test_a_match_is_played_to_its_end() -> None:
+def test_each_player_of_a_match_ends_games_as_its_own_settings_say() -> None:
     search = SearchConfig(
         num_simulations=60, solver=True, end_when_proven=True, resign_value=-0.1, resign_plies=1
     )
-    player = PlayerSpec(kind="rollout", search=search)
-    records = Table(TICTACTOE, [player, player], limit=10).play(10)
-    assert {record.ending for record in records.values()} == {Ending.RULES}
-    assert {record.resign_ply for record in records.values()} == {-1}
+    ends, plays_on = PlayerSpec(kind="rollout", search=search), network(60, solver=True)
+    for players, seat in (((ends, plays_on), 0), ((plays_on, ends), 1)):
+        records = Table(TICTACTOE, list(players), limit=10).play(10)
+        early = [record for record in records.values() if record.ending != Ending.RULES]
+        assert early
+        for record in early:
+            assert record.players[record.num_plies - 1] == (seat + record.number) % 2
 
 
 def test_a_game_that_is_cut_off_says_so() -> None:

@@ -1,12 +1,14 @@
 """trainer.arena.match: whose win it is, paired openings, distinct games."""
 
 import pytest
+from perfect_tictactoe import value
 
 import games
 from engine.errors import ConfigError
+from games.base import Game
 from trainer.arena.match import MatchResult, play_match, summed_up, whole_pairs
 from trainer.arena.openings import openings
-from trainer.arena.players import contestant, game_of
+from trainer.arena.players import Contestant, contestant, game_of
 from trainer.arena.store import ArenaStore, Played
 
 GAME = games.make("tictactoe")
@@ -159,3 +161,37 @@ def test_a_match_that_is_over_is_only_told() -> None:
     result = play_match(GAME, RANDOM, RANDOM, 4, known=found)
     assert result is not None and (result.wins, result.losses) == (2, 2)
     assert result.played == 0 and result.games_per_s is None
+
+
+def games_between(
+    one: Contestant, two: Contestant, num: int, game: Game = GAME
+) -> dict[int, Played]:
+    found: dict[int, Played] = {}
+    play_match(
+        game, one, two, num, opening_plies=1, seed=6, serial=True,
+        on_game=lambda _, over: put(found, over),
+    )  # fmt: skip
+    return found
+
+
+def test_games_end_where_a_search_has_proven_them(tiny_run) -> None:
+    network = contestant(str(tiny_run), 100)
+    found = games_between(network.ending_early(proven=True), network, 8)
+    proven = [game for game in found.values() if game.ending == "proven"]
+    assert proven
+    for game in proven:
+        # Only the first player's searches end games, and what they say is true.
+        assert (len(game.actions) - 1) % 2 == game.number % 2
+        state = GAME.initial_state()
+        for action in game.actions:
+            state.apply_action(action)
+        sign = 1 if state.get_current_player() == 0 else -1
+        assert game.result == sign * value(state.to_text())
+
+
+def test_who_thinks_the_game_lost_gives_up() -> None:
+    strong = contestant("mcts:200", 1)
+    weak = contestant("mcts:20", 1).ending_early(resign=-0.3)
+    found = games_between(strong, weak, 10, games.make("connect4"))
+    given_up = [game for game in found.values() if game.ending == "resigned"]
+    assert given_up and all(game.points() == 1.0 for game in given_up)

@@ -4,6 +4,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,22 @@ def test_no_engine_outlives_these_tests() -> None:
             continue
         if fields[1] in mine:
             assert "toy_engine" not in command and "/usr/games/" not in command
+
+
+def test_our_side_gives_up_or_ends_what_it_has_proven_at_a_table_too() -> None:
+    plain, toys = contestant("mcts:400", 1), contestant(toy("gtp"), 1)
+    loser = contestant("mcts:1", 1).ending_early(resign=-0.01)
+    found = play_at_tables(TICTACTOE, (plain, loser), 8, [[4]] * 4, tables=1)
+    assert found is not None
+    given_up = [game for game in found.values() if game.ending == "resigned"]
+    assert all(game.points() == 1.0 for game in given_up)
+    solver = replace(plain, search=replace(plain.search, solver=True)).ending_early(proven=True)
+    found = play_at_tables(TICTACTOE, (solver, toys), 4, [[], [4]], tables=1)
+    assert found is not None and any(game.ending == "proven" for game in found.values())
+
+
+def test_a_player_with_seconds_thinks_by_the_clock() -> None:
+    timed = replace(contestant("mcts:1", 1), seconds=0.05)
+    found = play_match(TICTACTOE, timed, contestant("random", 1), 4, opening_plies=0)
+    # One simulation a move would lose to random now and then; 50 ms are thousands.
+    assert found is not None and found.wins + found.draws == 4

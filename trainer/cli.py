@@ -28,6 +28,7 @@ from trainer.cli_options import (
     Out,
     Precision,
     Quiet,
+    Seconds,
     Seed,
     Symmetric,
     console,
@@ -324,6 +325,8 @@ def arena(
     games: int = 100,
     simulations: Count = 100,
     opponent_simulations: Count | None = None,
+    seconds: Seconds = 0.0,
+    opponent_seconds: Seconds | None = None,
     opening_plies: Count = 4,
     book: Path | None = None,
     game: GameName = None,
@@ -332,6 +335,8 @@ def arena(
     sprt_scale: str = "logistic",
     store: Path | None = None,
     fresh: Annotated[bool, Parameter(negative=())] = False,
+    resign: Annotated[float, Parameter(validator=Number(gte=-1, lte=0))] = 0.0,
+    end_proven: Annotated[bool, Parameter(negative=())] = False,
     device: Device = "auto",
     backend: Backend = "auto",
     precision: Precision = "auto",
@@ -357,6 +362,8 @@ def arena(
         Of a network player's move.
     opponent_simulations
         Of the opponent's, if it shall differ.
+    seconds, opponent_seconds
+        Of a move of ours in place of simulations; 0: no clock. A program has its own words for it.
     opponent_precision
         Of the opponent's network, if it shall differ.
     opening_plies
@@ -372,6 +379,11 @@ def arena(
         Database that keeps the games; that of the first run, or runs/arena.db.
     fresh
         Play all games, whatever the store holds.
+    resign
+        Our players give up once their searches' values of three moves running are at or below
+        this, such as -0.98; 0: never.
+    end_proven
+        Games that a network's search has proven end there, with what it proved.
     """
     from trainer.arena.book import read_book
     from trainer.arena.identity import default_store, match_settings
@@ -389,6 +401,13 @@ def arena(
         opponent, opponent_simulations or simulations, symmetric=symmetric,
         compute=replace(compute, precision=opponent_precision or precision),
     )  # fmt: skip
+    limits = seconds, seconds if opponent_seconds is None else opponent_seconds
+    one, two = (
+        replace(who, seconds=0.0 if who.kind in ("external", "random") else limit).ending_early(
+            resign=resign, proven=end_proven
+        )
+        for who, limit in zip((one, two), limits, strict=True)
+    )
     rules = game_of(one, two, game=game)
     suite = None if book is None else read_book(book, rules)[: -(-games // 2)]
     if suite is not None:

@@ -41,7 +41,7 @@ def _described(player: Contestant) -> dict[str, Any]:
     weights = None
     if player.model is not None:
         weights = hashlib.sha256(player.model.read_bytes()).hexdigest()
-    return {
+    found = {
         "name": player.name,
         "kind": player.kind,
         "search": asdict(player.search),
@@ -49,6 +49,7 @@ def _described(player: Contestant) -> dict[str, Any]:
         "symmetric": player.symmetric,
         "compute": asdict(player.compute),
     }
+    return found | {"seconds": player.seconds} if player.seconds else found
 
 
 def default_store(players: Sequence[Contestant]) -> Path:

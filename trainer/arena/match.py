@@ -112,7 +112,7 @@ def play_match(
     found = {n: played for n, played in (known or {}).items() if n < num_games}
     if enough is not None and any(enough(found[n]) for n in sorted(found)):
         return _result(player, opponent, found, 0, start)
-    if "external" in (player.kind, opponent.kind):
+    if player.needs_a_table or opponent.needs_a_table:
         finished = play_at_tables(
             game, (player, opponent), num_games, book, known=found, keep=keep, on_game=on_game,
             enough=enough, until=until,

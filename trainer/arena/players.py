@@ -35,8 +35,32 @@ class Contestant:
     """What its network runs on."""
     settled: EvaluatorSpec | None = None
     """Its evaluator where one of the same shape runs already: nothing needs to be measured."""
+    seconds: float = 0.0
+    """Of a move, in place of simulations; 0: no limit. Time is measured, so that such games are
+    played at a table each, as those of external players are."""
     command: str = ""
     """Of an external player, see `trainer.engines.base.parse_command`."""
+
+    @property
+    def needs_a_table(self) -> bool:
+        """Whether a pool's workers cannot play for it."""
+        return self.kind == "external" or self.seconds > 0
+
+    def ending_early(self, *, resign: float = 0.0, proven: bool = False) -> "Contestant":
+        """The same player, who gives games up that it thinks lost, or ends those that its search
+        has proven.
+
+        Parameters
+        ----------
+        resign
+            Once its searches' values of three moves running are at or below this; 0: never.
+        proven
+            Only a network's searches prove anything.
+        """
+        search = replace(
+            self.search, resign_value=resign, end_when_proven=proven and self.search.solver
+        )
+        return replace(self, search=search)
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
@@ -71,6 +95,7 @@ def match_search(num_simulations: int, base: SearchConfig | None = None) -> Sear
         endgame_nodes=0,
         end_when_proven=False,
         resign_value=0.0,
+        resign_playout=0.0,
         initial_simulations=0,
         count_kept=False,
     )

@@ -1,4 +1,5 @@
-"""Matches with programs that nobody here wrote: a few games at a time, each at a table of its own.
+"""Matches with programs that nobody here wrote, or by the clock: a few games at a time, each at a
+table of its own.
 
 Our side thinks in this process, the other one in its own. Whatever an engine does wrong loses it
 the game in hand, with the reason written down, and the match goes on.
@@ -32,6 +33,10 @@ class Seat(Protocol):
 
     name: str
 
+    certain: int | None
+    """-1, 0 or 1: what the last position that it saw comes to, for the player to move there, if
+    that is known and ends games."""
+
     def choose(self, line: Sequence[int], state: GameState) -> int | None:
         """An action in `state`, which `line` has led to; None: the player gives up.
 
@@ -50,15 +55,27 @@ class _Thinking:
 
     def __init__(self, who: Contestant, game: Game) -> None:
         self.name = who.name
-        leaves = min(LEAVES, who.search.num_simulations)
+        leaves = LEAVES if who.seconds else min(LEAVES, who.search.num_simulations)
         self._thinker = Thinker(who, game, leaves=leaves, memory_mb=MEMORY_MB)
-        self._simulations = who.search.num_simulations
+        self._search, self._seconds = who.search, who.seconds
+        self._hopeless = 0  # positions, one after the other
+        self.certain: int | None = None
 
     def choose(self, line: Sequence[int], state: GameState) -> int | None:
         self._thinker.set(line)
+        search = self._search
         # As in other matches, each move has all its simulations, whatever is left of the tree.
-        limits = Limits(simulations=self._thinker.visits + self._simulations, decided=False)
-        return self._thinker.think(limits).best.action
+        limits = Limits(seconds=self._seconds)
+        if not self._seconds:
+            wanted = self._thinker.visits + search.num_simulations
+            limits = Limits(simulations=wanted, decided=False)
+        thought = self._thinker.think(limits)
+        self.certain = thought.best.proven if search.end_when_proven else None
+        self._hopeless = self._hopeless + 1 if thought.value <= search.resign_value else 0
+        if search.resign_value and self._hopeless == search.resign_plies:
+            self._hopeless = 0
+            return None
+        return thought.best.action
 
     def close(self) -> None:
         pass
@@ -70,6 +87,7 @@ class _External:
     def __init__(self, who: Contestant, game: Game, move_s: float) -> None:
         self.name = who.name
         self._engine = external_engine(who.command, game, move_s=move_s)
+        self.certain: int | None = None
 
     def choose(self, line: Sequence[int], state: GameState) -> int | None:
         return self._engine.choose(line, state).action
@@ -103,6 +121,10 @@ def play_game(game: Game, seats: Sequence[Seat], opening: Sequence[int], number:
             break
         state.apply_action(chosen)
         line.append(chosen)
+        certain = seats[player].certain
+        if certain is not None and not state.is_terminal():
+            ending, first = "proven", float(certain if player == 0 else -certain)
+            break
     else:
         first = float(state.returns()[0])
     return Played(
