@@ -33,6 +33,7 @@ from trainer.harvest import Harvest
 from trainer.labelling import Labelling
 from trainer.learner import Learner
 from trainer.measuring import Measuring
+from trainer.memory import keep_freed_memory
 from trainer.metrics import Metrics
 from trainer.network import Network
 from trainer.progress import Outcome, Progress
@@ -81,6 +82,7 @@ class Trainer:
     ) -> None:
         began = time.monotonic() if began is None else began
         self.folder, self.config, self.display, self._serial = folder, config, display, serial
+        keep_freed_memory()
         self._beside = config.learner.beside_selfplay and not (serial or config.deterministic)
         self.game = games.make(config.game.name, **config.game.options)
         self.store = ReplayStore(
