@@ -177,3 +177,12 @@ def test_a_player_with_seconds_thinks_by_the_clock() -> None:
     found = play_match(TICTACTOE, timed, contestant("random", 1), 4, opening_plies=0)
     # One simulation a move would lose to random now and then; 50 ms are thousands.
     assert found is not None and found.wins + found.draws == 4
+
+
+def test_a_perfect_player_of_connect_four_loses_no_won_game() -> None:
+    pytest.importorskip("bitbully", reason="the exact solver, of the extra `reference`")
+    perfect = f"gtp:{shlex.join([sys.executable, str(TOY.with_name('perfect_gtp.py'))])}"
+    players = contestant(perfect, 1), contestant("mcts:30", 1)
+    found = play_at_tables(games.make("connect4"), players, 2, [[]], tables=1)
+    assert found is not None and all(game.ending == "rules" for game in found.values())
+    assert found[0].points() == 1.0  # who moves first wins by perfect play
