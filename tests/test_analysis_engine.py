@@ -103,6 +103,7 @@ def test_a_proven_move_says_so() -> None:
         ('{"id": "x", "moves": ["Z9"]}', "moves", "move 0: 'Z9' is illegal"),
         ('{"id": "x", "moves": [["W", "D1"]]}', "moves", "not W's turn"),
         ('{"id": "x", "moves": [], "boardXSize": 19}', "boardXSize", "must be 7"),
+        ('{"id": "x", "moves": [], "initialPlayer": "W"}', "initialPlayer", "must be B"),
         ('{"id": "x", "moves": [], "analyzeTurns": [3]}', "analyzeTurns", "from 0 to 0"),
         ('{"id": "x", "action": "dance"}', "action", "got 'dance'"),
     ],

@@ -6,8 +6,9 @@ before others.
 
 References
 ----------
-KataGo, docs/Analysis_Engine.md. What is about Go alone (rules, ownership, the score) is answered
-where a game has it. Win rates and values are for the player to move.
+KataGo, docs/Analysis_Engine.md. Win rates and values are for the player to move. Nothing here
+estimates scores or owners: ``scoreLead``, which clients read, is always 0, and whoever asks for
+ownership is told that it has no effect.
 """
 
 import heapq
@@ -29,9 +30,12 @@ __all__ = ["AnalysisServer", "QueryError"]
 KNOWN = frozenset({
     "id", "moves", "initialStones", "initialPlayer", "initialPosition", "rules", "komi",
     "boardXSize", "boardYSize", "analyzeTurns", "maxVisits", "maxTime", "includePolicy",
-    "includeOwnership", "includeMovesOwnership", "includePVVisits", "overrideSettings",
     "reportDuringSearchEvery", "priority", "priorities", "avoidMoves", "allowMoves",
-    "analysisPVLen", "whiteHandicapBonus", "action",
+    "analysisPVLen", "action",
+})  # fmt: skip
+WITHOUT_EFFECT = frozenset({
+    "includeOwnership", "includeOwnershipStdev", "includeMovesOwnership",
+    "includeMovesOwnershipStdev", "includePVVisits", "overrideSettings", "whiteHandicapBonus",
 })  # fmt: skip
 EVERYTHING = "\0"
 """Stands for all queries among those that were ended."""
@@ -174,6 +178,11 @@ class AnalysisServer:
                 raise QueryError("initialPosition", str(error)) from None
         if query.get("initialStones"):
             raise QueryError("initialStones", "give initialPosition, the position as a text")
+        begins = query.get("initialPlayer", "BW"[first.get_current_player()])
+        if COLOURS.get(str(begins).lower()) != first.get_current_player():
+            raise QueryError(
+                "initialPlayer", f"must be {'BW'[first.get_current_player()]}, who is to move"
+            )
         state, line = first.clone(), list[int]()
         states = [first]
         for number, move in enumerate(self._list(query, "moves")):
@@ -206,8 +215,8 @@ class AnalysisServer:
                 self._tasks, _Task(rank, query, turn, line[:turn], game, first, wanted)
             )
         for name in sorted(query.keys() - KNOWN):
-            self._say({"id": query["id"], "field": name,
-                       "warning": "this field is not known"})  # fmt: skip
+            about = "has no effect here" if name in WITHOUT_EFFECT else "is not known"
+            self._say({"id": query["id"], "field": name, "warning": f"this field {about}"})
 
     def _list(self, query: dict[str, Any], name: str) -> list[Any]:
         if not isinstance(query.get(name), list):
