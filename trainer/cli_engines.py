@@ -1,7 +1,4 @@
-"""`ringzero play`, `gtp`, `uci`, `analysis` and `analyze`: one player, one position at a time.
-
-Their help texts stand in `trainer.cli`.
-"""
+"""`ringzero play`, `gtp`, `uci`, `analysis` and `analyze`: one player, one position at a time."""
 
 import json
 import sys
@@ -9,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from engine.config import SearchConfig
 from engine.errors import ConfigError
-from games.base import Game, GameState
 from trainer.cli_options import AtLeastOne, Json, Thinking, console
 
 if TYPE_CHECKING:
+    from engine.config import SearchConfig
+    from games.base import Game, GameState
     from trainer.thinking import Limits, Thinker, Thought
 
 __all__ = ["analysis", "analyze", "gtp", "play", "uci"]
@@ -31,7 +28,9 @@ def play(
     position: str | None = None,
     thinking: Thinking = DEFAULTS,
 ) -> int:
-    """Play against a player, in the terminal.
+    """Play against a run, a checkpoint or a baseline, in the terminal.
+
+    Example: ringzero play runs/connect4 --simulations 200 --side 2
 
     Parameters
     ----------
@@ -51,7 +50,7 @@ def play(
         rules.state_from_text(position)  # a wrong one is told before a network is loaded
     thinker = thinking.thinker(who, rules)
 
-    def think(first: GameState, line: Sequence[int], limits: "Limits") -> "Thought":
+    def think(first: "GameState", line: Sequence[int], limits: "Limits") -> "Thought":
         thinker.set(line, first)
         return thinker.think(limits)
 
@@ -61,7 +60,11 @@ def play(
 
 
 def gtp(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -> int:
-    """Play as a GTP engine.
+    """Play as a GTP engine: Sabaki, GoGui and others show any game.
+
+    Example: ringzero gtp runs/go --seconds 5
+
+    Knows kata-analyze, gogui-rules and time settings; a line ends a running analysis.
 
     Parameters
     ----------
@@ -78,7 +81,9 @@ def gtp(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -
 
 
 def uci(player: str, /, *, thinking: Thinking = DEFAULTS) -> int:
-    """Play as a UCI engine.
+    """Play as a UCI engine: chess, and Connect Four as cutechess knows it.
+
+    Example: ringzero uci runs/chess
 
     Parameters
     ----------
@@ -89,7 +94,7 @@ def uci(player: str, /, *, thinking: Thinking = DEFAULTS) -> int:
 
     who, rules = thinking.player(player)
 
-    def make(played: Game, search: SearchConfig, memory_mb: int) -> "Thinker":
+    def make(played: "Game", search: "SearchConfig", memory_mb: int) -> "Thinker":
         return thinking.thinker(replace(who, search=search), played, memory_mb)
 
     server = UciServer(make, rules, who.search, thinking.limits(who), int(thinking.memory_mb))
@@ -98,7 +103,9 @@ def uci(player: str, /, *, thinking: Thinking = DEFAULTS) -> int:
 
 
 def analysis(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -> int:
-    """Analyse positions, JSON lines in and out.
+    """Analyse positions: JSON lines in and out, as KataGo's analysis engine.
+
+    Example: ringzero analysis runs/go --simulations 1000 < queries.jsonl
 
     Parameters
     ----------
@@ -123,7 +130,9 @@ def analyze(
     thinking: Thinking = DEFAULTS,
     as_json: Json = False,
 ) -> int:
-    """Show what a player thinks of a position.
+    """Show what a player thinks of a position: moves, visits, values, what follows.
+
+    Example: ringzero analyze runs/connect4 --moves "4 4 3" --simulations 2000
 
     Parameters
     ----------
