@@ -3,8 +3,8 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
 import pytest
+from simulated_matches import pair_chances, simulated
 
 from trainer.arena.sprt import Sprt, log_likelihood_ratio
 
@@ -102,42 +102,6 @@ def test_counts_of_another_kind_are_refused(counts) -> None:
 
 
 # -- simulated matches ------------------------------------------------------------------------
-
-
-def pair_chances(elo: float) -> npt.NDArray[np.float64]:
-    """[5] chances of a pair's points where the mean score is that of `elo`, openings favour a
-    side by a fifth of a point, and about 40 % of the games are drawn."""
-    chances = np.zeros(5)
-    games = []
-    for bias in (0.2, -0.2):
-        score = 1 / (1 + 10 ** (-elo / 400)) + bias
-        draw = 1.2 * min(score, 1 - score)
-        games.append(np.array([1 - score - draw / 2, draw, score - draw / 2]))
-    for first in range(3):
-        for second in range(3):
-            chances[first + second] += games[0][first] * games[1][second]
-    return chances
-
-
-def simulated(test: Sprt, elo: float, matches: int = 1000) -> tuple[float, float]:
-    """Share of `matches` that find the first player stronger, and mean pairs to a verdict.
-
-    Each is looked at after every 8 pairs, until it is decided.
-    """
-    rng = np.random.default_rng(11)
-    lower, upper = test.bounds
-    counts = np.zeros((matches, 5))
-    stronger, total = 0, 0
-    for _ in range(1000):
-        counts += rng.multinomial(8, pair_chances(elo), len(counts))
-        llr = log_likelihood_ratio(counts, test)
-        going = (llr > lower) & (llr < upper)
-        stronger += int((llr >= upper).sum())
-        total += int(counts[~going].sum())
-        counts = counts[going]
-        if not len(counts):
-            return stronger / matches, total / matches
-    raise AssertionError(f"{len(counts)} matches were still undecided")
 
 
 def test_error_rates_of_simulated_matches_are_those_asked_for() -> None:
