@@ -122,10 +122,10 @@ def test_evaluate_and_arena_take_a_run_and_a_checkpoint(capfd, tiny_run, tmp_pat
     row = {"moves": "013524", "scores": [None] * 6 + [1, 0, -1], "value": 1, "best": [6]}
     positions.write_text(json.dumps(row) + "\n")
     checkpoint = max((tiny_run / "checkpoints").iterdir())
-    for player, simulations in ((tiny_run, 30), (checkpoint, 0)):
+    for player, simulations, leaves in ((tiny_run, 30, 1), (tiny_run, 30, 4), (checkpoint, 0, 1)):
         assert here(
             *("evaluate", player, "--positions", positions, "--simulations", str(simulations)),
-            "--json",
+            *("--leaves", str(leaves), "--json"),
         ) == 0  # fmt: skip
         out, err = capfd.readouterr()
         report = json.loads(out)

@@ -172,6 +172,7 @@ def evaluate(
     *,
     positions: Path,
     simulations: Count = 100,
+    leaves: AtLeastOne = 1,
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -193,12 +194,15 @@ def evaluate(
         JSON lines: moves, scores of every action, value, best.
     simulations
         Of a move; 0 grades the network's own policy.
+    leaves
+        Of a network's tree in flight at once: what more of them cost it.
     """
     from trainer.arena.players import contestant, game_of
     from trainer.evaluate import grade, grade_policy, read_positions
 
     compute = Compute(device, backend, precision)
     who = contestant(player, max(1, simulations), symmetric=symmetric, compute=compute)
+    who = replace(who, search=replace(who.search, leaves_in_flight=leaves))
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None
