@@ -299,7 +299,9 @@ def test_a_live_run_is_recorded_by_process(recorder, tmp_path) -> None:
             wait_for((run / "pool.json").exists, 60, "the pool's file")
             onlooker = Onlooker.open(run / "pool.json")
             wait_for(lambda: onlooker.segment.ready(0), 60, "the inference process")
-            done = ringzero("profile", run, "--seconds", "2")
+            # Who starts or waits is idle, and not recorded.
+            wait_for(lambda: onlooker.segment.counters(0)["plies"] > 500, 60, "games")
+            done = ringzero("profile", run, "--seconds", "4")
             assert done.returncode == 0, done.stderr
             assert process.poll() is None
         finally:
