@@ -128,7 +128,7 @@ class SearchConfig:
     """Share of the full searches solved so that are trained on, in [0, 1]: games go through their
     ends for nothing, and what searches find there by themselves need not fill the batches."""
     end_when_proven: bool = False
-    """End a self-play game at once when a search has proven its result, and credit that: the
+    """End a game at once when a search of this player has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""
     resign_value: float = 0.0
     """A player resigns once its searches' values are at or below this; in [-1, 0],

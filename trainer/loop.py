@@ -17,6 +17,7 @@ one core, and neither they nor self-play fill two. What the steps are made of is
 import logging
 import time
 from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -109,8 +110,9 @@ class Trainer:
         network = Network(game.observation_shape, game.num_actions, config.network)
         declared(game, list(config.learner.auxiliary))
         self.learner = Learner(
-            network, config.learner, seed=config.seed, device=config.selfplay.device
-        )
+            network, replace(config.learner, beside_selfplay=self._beside), seed=config.seed,
+            device=config.selfplay.device,
+        )  # fmt: skip
         self._stop = Stop()
         self.watch = Watch(self.display, self._standing, self._stop)
         self.spending = Spending(config, store, began)

@@ -14,8 +14,8 @@ def keep_freed_memory() -> bool:
 
     A step of the learner allocates some megabytes a layer. Given back to the kernel and taken
     again, they are zeroed page by page: 2,300 page faults a step of the 4x48 Connect Four network,
-    a tenth of its time in a virtual machine (1,650 to 2,100 samples/s became 2,060 to 2,260, best
-    and worst of two alternating runs of three, beside other work).
+    a tenth of its time in a virtual machine (1,640 to 2,080 samples/s became 2,060 to 2,260, worst
+    and best of two alternating runs of three, beside other work).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:

@@ -58,12 +58,15 @@ class _Thinking:
         leaves = LEAVES if who.seconds else min(LEAVES, who.search.num_simulations)
         self._thinker = Thinker(who, game, leaves=leaves, memory_mb=MEMORY_MB)
         self._search, self._seconds = who.search, who.seconds
-        self._hopeless = 0  # positions, one after the other
+        self._plies = 0  # of the game when it was asked last
+        self._hopeless = 0  # of this game's positions, one after the other
         self.certain: int | None = None
 
     def choose(self, line: Sequence[int], state: GameState) -> int | None:
         self._thinker.set(line)
-        search = self._search
+        if len(line) <= self._plies:
+            self._hopeless = 0  # another game
+        self._plies, search = len(line), self._search
         # As in other matches, each move has all its simulations, whatever is left of the tree.
         limits = Limits(seconds=self._seconds)
         if not self._seconds:
