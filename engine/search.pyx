@@ -534,9 +534,11 @@ cdef class Search:
         if self.root_changed:
             self._restore_prior()
         self._keep_prior()
-        if (self.try_endgame and tree.status[ROOT] == NODE_EXPANDED
-                and tree.num_edges[ROOT] < tree.node_capacity and self.endgame.solve(self.root)):
-            self._take_proofs()
+        if (self.try_endgame and not self.restricted and tree.status[ROOT] == NODE_EXPANDED
+                and tree.num_edges[ROOT] < tree.node_capacity):
+            self.try_endgame = False        # a search that goes on would only find the same
+            if self.endgame.solve(self.root):
+                self._take_proofs()
         if self.by_gumbel:
             self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
         elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
@@ -786,6 +788,7 @@ cdef class Search:
         if state.game is not self.game:
             raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
         self.restricted = False
+        self.try_endgame = self.endgame is not None
         self.set_root(state)
 
     def restrict(self, actions):
@@ -804,6 +807,7 @@ cdef class Search:
             raise self.root._illegal(action)
         if self.num_pending:
             raise RuntimeError("leaves are in flight; finish the search first")
+        self.try_endgame = self.endgame is not None
         self.advance(action)
 
     def run(self, evaluator, num_simulations=None, *, seed=None):

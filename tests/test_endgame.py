@@ -15,7 +15,7 @@ from engine.local import LocalUniform
 from engine.records import GameRecord
 from engine.search import Search
 from games import Game, GameState
-from trainer.arena.players import match_search
+from trainer.arena.players import Contestant, contestant, match_search
 
 TICTACTOE = games.make("tictactoe")
 CONNECT4 = games.make("connect4")
@@ -26,6 +26,7 @@ SMALL = {
     "breakthrough": games.make("breakthrough", rows=4, columns=3),
 }
 PLENTY = 200_000
+NEAR_THE_END = "757242511771517123125537625466"  # won by one move alone, in several plies
 
 
 def after(state: GameState, action: int) -> GameState:
@@ -220,5 +221,35 @@ def test_a_share_of_the_solved_plies_is_taught_and_the_games_are_the_same() -> N
     assert 0.15 < num_taught / num_solved < 0.45
 
 
-def test_a_match_does_without() -> None:
-    assert match_search(50, SearchConfig(solver=True, endgame_nodes=5000)).endgame_nodes == 0
+def test_a_match_does_without_unless_told() -> None:
+    search = match_search(50, SearchConfig(solver=True, endgame_nodes=5000))
+    assert search.endgame_nodes == 0
+    who = Contestant("net", "network", search)
+    assert who.solving_ends(700).search.endgame_nodes == 700
+    assert contestant("mcts:5", 1).solving_ends(700).search.endgame_nodes == 0
+
+
+def test_a_search_that_goes_on_does_not_try_again() -> None:
+    search = Search(CONNECT4, SearchConfig(solver=True, endgame_nodes=300))
+    search.run(LocalUniform(), 20)
+    assert search.endgame.num_nodes > 300
+    search.endgame.prove(CONNECT4.state_from_text(NEAR_THE_END))
+    there = search.endgame.num_nodes
+    search.run(LocalUniform(), 40)
+    assert search.endgame.num_nodes == there
+    search.play(3)
+    search.run(LocalUniform(), 60)
+    assert search.endgame.num_nodes > 300
+
+
+def test_moves_left_out_of_a_search_stay_out_when_the_rest_is_solved() -> None:
+    search = Search(CONNECT4, SearchConfig(solver=True, endgame_nodes=PLENTY))
+    state = CONNECT4.state_from_text(NEAR_THE_END)
+    search.set_state(state)
+    search.run(LocalUniform(), 100)
+    assert search.value == 1.0
+    best = search.candidates()[0]["action"]
+    others = [action for action in state.get_legal_actions() if action != best]
+    search.restrict(others)
+    search.run(LocalUniform(), 100)
+    assert {row["action"] for row in search.candidates()} == set(others)

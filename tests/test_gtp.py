@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from speaking import Conversation
@@ -11,19 +12,23 @@ from games import Game
 from trainer.arena.players import contestant
 from trainer.protocols.gtp import GtpServer
 from trainer.protocols.points import Points
-from trainer.thinking import Limits, Thinker
+from trainer.thinking import Limits, Thinker, Thought
 
 GO = games.make("go", size=5, komi=7.0)
 CONNECT4 = games.make("connect4")
 
 
-def talk(game: Game, *, simulations: int = 40, own: bool = False) -> Conversation:
+def talk(
+    game: Game, *, simulations: int = 40, own: bool = False, thinkers: type[Thinker] = Thinker,
+    ponder: bool = False,
+) -> Conversation:  # fmt: skip
     def make(played: Game) -> Thinker:
         who = contestant("mcts:50", 50)
         who = replace(who, search=replace(who.search, solver=True))
-        return Thinker(who, played, memory_mb=20)
+        return thinkers(who, played, memory_mb=20)
 
-    return Conversation(GtpServer(make, game, Limits(simulations=simulations), own_points=own).run)
+    limits = Limits(simulations=simulations)
+    return Conversation(GtpServer(make, game, limits, own_points=own, ponder=ponder).run)
 
 
 def test_a_game_of_go_is_set_up_played_and_scored() -> None:
@@ -70,6 +75,21 @@ def test_comments_ids_and_empty_lines_are_as_the_protocol_says() -> None:
     with talk(GO) as gtp:
         gtp.say("", "# nothing", "  \t")
         assert gtp.ask("17 name # a comment") == "=17 ringzero"
+
+
+def test_it_thinks_on_after_its_move_until_a_line_arrives() -> None:
+    thoughts: list[Thought] = []
+
+    class Noting(Thinker):
+        def think(self, limits: Limits, **how: Any) -> Thought:
+            thoughts.append(super().think(limits, **how))
+            return thoughts[-1]
+
+    with talk(CONNECT4, simulations=40, thinkers=Noting, ponder=True) as gtp:
+        move = gtp.ask("genmove b")[2:]
+        assert gtp.ask("showboard").startswith("=")
+        assert gtp.ask(f"play w {move[0]}2").startswith("=")
+    assert len(thoughts) == 2  # of its move, and of the position after it
 
 
 @pytest.mark.parametrize("name", ["go", "othello", "hex", "gomoku", "connect4", "tictactoe"])

@@ -56,6 +56,14 @@ def test_a_proven_win_ends_the_search_and_is_played_first() -> None:
     assert thought.best.winrate == 1.0
 
 
+def test_the_end_of_a_game_is_searched_exactly_and_the_move_to_play_comes_first() -> None:
+    own = thinker(endgame_nodes=100_000)
+    own.set([int(move) - 1 for move in "757242511771517123125537625466"])
+    thought = own.think(Limits(simulations=10**6))
+    assert thought.simulations == 0
+    assert thought.best.action == 2 and thought.best.proven == 1 and thought.value == 1.0
+
+
 def test_it_stops_when_told_to_and_tells_how_it_stands() -> None:
     seen: list[Thought] = []
     own = thinker()

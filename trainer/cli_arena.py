@@ -15,6 +15,7 @@ from trainer.cli_options import (
     Backend,
     Count,
     Device,
+    Endgame,
     GameName,
     Json,
     Precision,
@@ -51,6 +52,7 @@ def arena(
     fresh: Annotated[bool, Parameter(negative=())] = False,
     resign: Annotated[float, Parameter(validator=Number(gte=-1, lte=0))] = 0.0,
     end_proven: Annotated[bool, Parameter(negative=())] = False,
+    endgame: Endgame = 0,
     device: Device = "auto",
     backend: Backend = "auto",
     precision: Precision = "auto",
@@ -121,9 +123,9 @@ def arena(
     )  # fmt: skip
     limits = seconds, seconds if opponent_seconds is None else opponent_seconds
     one, two = (
-        replace(who, seconds=0.0 if who.kind in ("external", "random") else limit).ending_early(
-            resign=resign, proven=end_proven
-        )
+        replace(who, seconds=0.0 if who.kind in ("external", "random") else limit)
+        .ending_early(resign=resign, proven=end_proven)
+        .solving_ends(endgame)
         for who, limit in zip((one, two), limits, strict=True)
     )
     rules = game_of(one, two, game=game)
@@ -173,6 +175,7 @@ def evaluate(
     positions: Path,
     simulations: Count = 100,
     leaves: AtLeastOne = 1,
+    endgame: Endgame = 0,
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -202,7 +205,7 @@ def evaluate(
 
     compute = Compute(device, backend, precision)
     who = contestant(player, max(1, simulations), symmetric=symmetric, compute=compute)
-    who = replace(who, search=replace(who.search, leaves_in_flight=leaves))
+    who = replace(who, search=replace(who.search, leaves_in_flight=leaves)).solving_ends(endgame)
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None

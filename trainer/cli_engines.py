@@ -4,7 +4,10 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
 
 from engine.errors import ConfigError
 from trainer.cli_options import AtLeastOne, Json, Thinking, console
@@ -59,7 +62,14 @@ def play(
     return 0
 
 
-def gtp(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -> int:
+def gtp(
+    player: str,
+    /,
+    *,
+    points: str = "gtp",
+    ponder: Annotated[bool, Parameter(negative=())] = False,
+    thinking: Thinking = DEFAULTS,
+) -> int:
     """Play as a GTP engine: Sabaki, GoGui and others show any game.
 
     Example: ringzero gtp runs/go --seconds 5
@@ -73,10 +83,12 @@ def gtp(player: str, /, *, points: str = "gtp", thinking: Thinking = DEFAULTS) -
     points
         gtp: letters without i, rows from the bottom (Sabaki, GoGui); game: the game's own names
         (HexGui, Othello engines).
+    ponder
+        Think on while the other side thinks.
     """
     from trainer.protocols.gtp import GtpServer
 
-    _serve(GtpServer, player, points, thinking)
+    _serve(partial(GtpServer, ponder=ponder), player, points, thinking)
     return 0
 
 

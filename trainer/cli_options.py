@@ -21,6 +21,7 @@ __all__ = [
     "Backend",
     "Count",
     "Device",
+    "Endgame",
     "GameName",
     "Json",
     "Memory",
@@ -58,6 +59,14 @@ Precision = Annotated[
 Memory = Annotated[
     str, Parameter(help="Of all search trees: 64M, 1.5G; 0: what the simulations need.")
 ]
+Endgame = Annotated[
+    int,
+    Parameter(
+        help="A network's player first tries to search all that is left of the game, exactly, in "
+        "so many positions; 0: never.",
+        validator=Number(gte=0),
+    ),
+]
 Out = Annotated[Path | None, Parameter(help="Write the figures to this file, as JSON.")]
 
 
@@ -77,6 +86,7 @@ class Thinking:
         AtLeastOne, Parameter(help="In flight at once: more are faster and search slightly worse.")
     ] = 8
     memory: Annotated[str, Parameter(help="Of the tree: 512M, 4G.")] = "512M"
+    endgame: Endgame = 10_000
     symmetric: Symmetric = False
     device: Device = "auto"
     backend: Backend = "auto"
@@ -96,7 +106,7 @@ class Thinking:
 
         compute = Compute(self.device, self.backend, self.precision)
         who = contestant(name, 1, symmetric=self.symmetric, compute=compute)
-        return who, game_of(who, game=self.game)
+        return who.solving_ends(self.endgame), game_of(who, game=self.game)
 
     def thinker(
         self, who: "Contestant", rules: "Game", memory_mb: float | None = None

@@ -62,6 +62,17 @@ class Contestant:
         )
         return replace(self, search=search)
 
+    def solving_ends(self, nodes: int) -> "Contestant":
+        """The same player, who first tries to search all that is left of the game.
+
+        Parameters
+        ----------
+        nodes
+            In at most so many positions, see `SearchConfig.endgame_nodes`; 0: never. Networks only.
+        """
+        able = self.kind == "network" and self.search.solver
+        return replace(self, search=replace(self.search, endgame_nodes=nodes if able else 0))
+
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
         return PlayerSpec(kind=self.kind, search=self.search, model=model)

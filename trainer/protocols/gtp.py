@@ -46,6 +46,8 @@ class GtpServer:
         Of a move while no clock runs.
     own_points
         Name moves as the game does, see `Points`.
+    ponder
+        Think on after a move of its own, until a line arrives.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class GtpServer:
         limits: Limits,
         *,
         own_points: bool = False,
+        ponder: bool = False,
     ) -> None:
         self._make, self._limits, self._own_points = make, limits, own_points
+        self._ponder = ponder
         self._thinker: Thinker | None = None
         self._clocks: list[Clock | None] = [None, None]
         self._main_s = self._byo_s = 0.0
@@ -91,6 +95,10 @@ class GtpServer:
             else:
                 if answer is not None:
                     self._say("=", answer)
+                if self._ponder and "genmove" in name and not self._state.is_terminal():
+                    self._think().think(
+                        Limits(decided=False), stopped=lambda: self._incoming.waiting
+                    )
             if name == "quit":
                 return
 
