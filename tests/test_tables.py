@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from gnugo_agreement import GNUGO, RULES, Agreement, GnuGo, compare
 
 import games
 from engine.errors import ConfigError, EngineError
@@ -100,7 +101,6 @@ def test_a_player_without_a_program_is_refused() -> None:
 
 # -- engines that others wrote ---------------------------------------------------------------
 
-GNUGO = "/usr/games/gnugo"
 RHINO = "/usr/games/gtp-rhino"
 STOCKFISH = "/usr/games/stockfish"
 GNUCHESS = "/usr/games/gnuchess"
@@ -128,6 +128,19 @@ def test_gnu_go_plays_by_our_rules() -> None:
     command = f"gtp:{GNUGO} --mode gtp --chinese-rules --positional-superko --forbid-suicide"
     found = foreign("go", f"{command} --level 1 --seed 1", 2, komi=7.0)
     assert all(game.points() == 1.0 for game in found.values())
+
+
+@needs(GNUGO, "gnugo")
+def test_gnu_go_agrees_on_every_legal_move_and_on_the_score() -> None:
+    command = f"gtp:{GNUGO} --mode gtp {' '.join(RULES)} --capture-all-dead --level 1 --seed 2"
+    agreement, gnugo = Agreement(), GnuGo(games.make("go", size=5, komi=7.0))
+    try:
+        for played in foreign("go", command, 2, size=5, komi=7.0).values():
+            compare(gnugo, [int(action) for action in played.actions], agreement)
+    finally:
+        gnugo.close()
+    assert agreement.differences == () and agreement.legal_moves > 100
+    assert agreement.scores == 2
 
 
 @needs(RHINO, "grhino")

@@ -44,6 +44,7 @@ def arena(
     opponent_seconds: Seconds | None = None,
     opening_plies: Count = 4,
     book: Path | None = None,
+    at_once: AtLeastOne = 256,
     game: GameName = None,
     seed: Seed = 0,
     sprt: str | None = None,
@@ -90,6 +91,8 @@ def arena(
         Random plies before each pair.
     book
         Openings to play instead, a line each: see ringzero openings.
+    at_once
+        Most games in progress; programs and clocks take a table each, one per core.
     sprt
         Two Elo differences, "0,10": end the match as soon as a sequential test tells whether the
         player is stronger by the second, or by no more than the first (5 % errors).
@@ -141,8 +144,8 @@ def arena(
     ):
         match = kept.open(settings)
         result = play_match(
-            rules, one, two, games, opening_plies=opening_plies, book=suite, seed=seed,
-            on_game=lambda done, _: advance(done), known=kept.games(match),
+            rules, one, two, games, opening_plies=opening_plies, book=suite, at_once=at_once,
+            seed=seed, on_game=lambda done, _: advance(done), known=kept.games(match),
             keep=lambda game: kept.add(match, game), enough=None if tally is None else tally.add,
         )  # fmt: skip
     assert result is not None  # nothing here gives a match up
