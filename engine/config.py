@@ -123,7 +123,9 @@ class SearchConfig:
     many positions, >= 0; if that suffices, result and moves are exact and nothing is simulated.
     Needs the solver; 0: off. Knuth and Moore, "An analysis of alpha-beta pruning" (1975)."""
     endgame_from: int = 0
-    """The first ply of a game at which that is tried, >= 0: before, it would be in vain."""
+    """The first ply of a game at which that is tried, since before it would be in vain; below 0 it
+    is counted back from the longest possible game, so that one number does for boards of all
+    sizes."""
     endgame_fraction: float = 1.0
     """Share of the full searches solved so that are trained on, in [0, 1]: games go through their
     ends for nothing, and what searches find there by themselves need not fill the batches."""
@@ -179,7 +181,6 @@ class SearchConfig:
                 "an integer >= 0, and 0 without the solver",
                 self.endgame_nodes >= 0 and (self.solver or not self.endgame_nodes),
             ),
-            endgame_from=("an integer >= 0", self.endgame_from >= 0),
             endgame_fraction=("in [0, 1]", 0 <= self.endgame_fraction <= 1),
             end_when_proven=(
                 "false without the solver", self.solver or not self.end_when_proven

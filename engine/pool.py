@@ -81,6 +81,8 @@ class PoolConfig:
     have without its death, kept subtrees included."""
     serial: bool = False
     """Everything in this process, step by step: for debugging."""
+    nice: int = 0
+    """Added to the children's niceness: a learner beside them goes first."""
     log_dir: str | None = None
     """Folder for the children's stderr; None leaves it on the parent's."""
     publish: str | None = None
@@ -90,7 +92,7 @@ class PoolConfig:
         for name in ("cache_mb", "memory_mb"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be >= 0, got {getattr(self, name)!r}")
-        for name in ("workers", "games_per_worker", "streams", "starts", "reanalyses"):
+        for name in ("workers", "games_per_worker", "streams", "starts", "reanalyses", "nice"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must be an integer >= 0, got {getattr(self, name)!r}")
 
@@ -332,7 +334,7 @@ class Pool:
             args = (*shared, server, rules, self._servers[server], streams, config.batch,
                     config.server_spin_us)  # fmt: skip
         self._children[process] = spawn(
-            self._name(process), target, args, self._log_path(process)
+            self._name(process), target, args, self._log_path(process), self.config.nice
         )
 
     def _plays(self) -> dict[str, Any]:

@@ -37,14 +37,16 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def spawn(name: str, target: Callable[..., None], args: tuple[Any, ...], log: str | None) -> Child:
+def spawn(
+    name: str, target: Callable[..., None], args: tuple[Any, ...], log: str | None, nice: int = 0
+) -> Child:
     """Start `target(*args)` in a fresh process, from the parent's main thread.
 
     `name` shows in messages, in top and in profilers; `log` is a file that gets the child's
-    stderr.
+    stderr; `nice` is added to the parent's niceness.
     """
     process = multiprocessing.get_context("spawn").Process(
-        target=_main, args=(target, args, os.getpid(), name, log), name=name, daemon=False
+        target=_main, args=(target, args, os.getpid(), name, log, nice), name=name, daemon=False
     )
     with _environment(THREAD_ENVIRONMENT):
         process.start()
@@ -66,12 +68,18 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def _main(
-    target: Callable[..., None], args: tuple[Any, ...], parent: int, name: str, log: str | None
+    target: Callable[..., None],
+    args: tuple[Any, ...],
+    parent: int,
+    name: str,
+    log: str | None,
+    nice: int,
 ) -> None:
     # Ctrl-C reaches the whole foreground group; the parent alone decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     die_with(parent)
+    os.nice(nice)
     if sys.platform == "linux":
         # What top, ps and py-spy show; the kernel keeps 15 bytes.
         ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:15], 0, 0, 0)

@@ -92,7 +92,10 @@ cdef class Player:
         self.temperature_plies = config.temperature_plies
         self.root_policy_temperature = config.root_policy_temperature
         self.final_root_policy_temperature = config.final_root_policy_temperature
-        self.endgame_from = config.endgame_from if config.endgame_nodes else -1
+        self.endgame_from = -1
+        if config.endgame_nodes:
+            self.endgame_from = config.endgame_from if config.endgame_from >= 0 else max(
+                0, game.max_game_length + config.endgame_from)
         self.endgame_fraction = config.endgame_fraction
         self.noise = config.dirichlet_fraction > 0
         self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0

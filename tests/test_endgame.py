@@ -205,6 +205,13 @@ def test_nothing_is_tried_before_its_ply() -> None:
         assert record.results[:30].tolist() == without[number].results[:30].tolist()
 
 
+def test_the_first_ply_may_be_counted_from_the_longest_game() -> None:
+    back = solving_games(12, endgame_from=-20)
+    assert_same_records(back, solving_games(12, endgame_from=42 - 20))
+    always = solving_games(12, endgame_from=-99)
+    assert_same_records(always, solving_games(12, endgame_from=0))
+
+
 def test_a_share_of_the_solved_plies_is_taught_and_the_games_are_the_same() -> None:
     everything = solving_games(120, endgame_from=12)
     some = solving_games(120, endgame_from=12, endgame_fraction=0.25)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import signal
 import sqlite3
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from running import ROOT, TINY, is_alive, log_lines, offspring, options, ringzero, start, wait_for
 
@@ -20,6 +22,7 @@ from trainer.loop import Trainer
 from trainer.network import load_model
 from trainer.replay import ReplayStore, is_validation
 from trainer.runs import RunFolder
+from trainer.selfplay import GIVE_WAY
 
 
 def trained(run: Path, *args: str, preset: str = "tictactoe", **changes: Any) -> dict[str, Any]:
@@ -195,10 +198,12 @@ def test_selfplay_goes_on_beside_the_learner_or_waits_for_it(
     folder = RunFolder(tmp_path / "run")
     config = folder.open_config("tictactoe", [], values)
     turns: list[list[tuple[int, bool]]] = []  # of each step: rows not learned from yet, paused?
+    niceness = set[int]()
     train = Learner.train
 
     def watched(learner, steps, window, on_step):
         turns.append([])
+        niceness.update(child.nice() for child in psutil.Process().children())
 
         def look(metrics):
             answer = on_step(metrics)
@@ -214,6 +219,7 @@ def test_selfplay_goes_on_beside_the_learner_or_waits_for_it(
         trainer = Trainer(folder, config, display)
         trainer.run()
     wanted = config.selfplay.rows_per_generation
+    assert max(niceness) == min(19, os.nice(0) + (GIVE_WAY if beside else 0))
     assert len(turns) == 3
     for turn in turns:
         # Paused as soon as the next generation has its rows, and then until the turn is over.

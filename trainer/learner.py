@@ -6,7 +6,6 @@ and the win/draw/loss head's cross-entropy; an exponential average of the weight
 
 import copy
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from torch.nn import functional
 from engine.backends.devices import choose_device
 from engine.backends.torch_backend import cpu_has_bf16
 from engine.errors import EngineError, StoreError
+from engine.process import cpu_count
 from trainer.config import LearnerConfig
 from trainer.heads import AuxiliaryHeads
 from trainer.network import Network
@@ -121,6 +121,10 @@ class Learner:
     def learning_rate(self) -> float:
         """Rate of the next step."""
         return learning_rate(self.config, self.step, self._progress)
+
+    def take_all_cores(self) -> None:
+        """Self-play waits: for the rest of the turn, its cores are the learner's, too."""
+        torch.set_num_threads(self.config.threads or cpu_count())
 
     def train(
         self,
@@ -326,7 +330,7 @@ class Learner:
     @contextmanager
     def _threads(self) -> Iterator[None]:
         """Use `config.threads`, or its share of the cores; the old number afterwards."""
-        before, cores = torch.get_num_threads(), len(os.sched_getaffinity(0))
+        before, cores = torch.get_num_threads(), cpu_count()
         share = max(1, cores // 2) if self.config.beside_selfplay else cores
         torch.set_num_threads(self.config.threads or share)
         try:

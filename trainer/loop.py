@@ -343,6 +343,7 @@ class Trainer:
             nonlocal plays
             plays = False
             turns.enter_context(pool.paused())
+            self.learner.take_all_cores()
 
         set_progress(0.0)
         with ExitStack() as turns:

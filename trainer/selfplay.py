@@ -23,6 +23,9 @@ from trainer.starts import NUM_OFFERED
 __all__ = ["open_pool", "play_games"]
 
 NUM_STARTS = 8192
+GIVE_WAY = 5
+"""Niceness of self-play beside a learner, which never has to wait for a core then: a turn is over
+when both are done, and self-play fills what the learner leaves."""
 
 
 def open_pool(
@@ -67,6 +70,7 @@ def open_pool(
             starts=NUM_OFFERED if selfplay.start_share else 0,
             reanalyses=NUM_REANALYSES if selfplay.reanalyse_share else 0,
             begin_anew=config.deterministic,
+            nice=GIVE_WAY if config.learner.beside_selfplay else 0,
             serial=serial,
             log_dir=str(folder.logs),
             publish=str(folder.pool_file),

@@ -136,7 +136,8 @@ class LearnerConfig:
     """Self-play goes on while the learner takes its steps, a generation ahead at most; false: they
     take turns, as they do in deterministic and serial runs."""
     threads: int = 0
-    """CPU threads of a training step; 0: half of the cores beside self-play, else all of them."""
+    """CPU threads of a training step; 0: half of the cores beside self-play, else all of them, and
+    also while self-play waits for the learner."""
 
     def __post_init__(self) -> None:
         check_fields(
