@@ -8,6 +8,7 @@ import pytest
 
 from trainer.arena.ladder import ELO, Ladder, Result, rate
 from trainer.arena.ratings import from_pairs
+from trainer.arena.standings import ladder_chart
 
 PLANTED = {"a": 150.0, "b": 60.0, "c": 0.0, "d": -30.0, "e": -180.0}
 FIRST_MOVE = 20.0
@@ -151,3 +152,10 @@ def test_json_holds_every_player_and_the_covariance() -> None:
 def test_what_is_no_result_is_refused(results: list[Result], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         rate(results)
+
+
+def test_a_chart_is_as_wide_as_its_bars_whatever_the_names() -> None:
+    engine = "uci:/usr/games/stockfish; UCI_LimitStrength=true; UCI_Elo=1320; go nodes 1000"
+    lines = sorted(line.plain for line in ladder_chart(rate(fair(engine, "mcts:20", 3, 3))))
+    assert lines[1].startswith("uci:/usr/games/stock") and "go nodes 1000" in lines[1]
+    assert all(len(line) < 100 and "+0 ±" in line for line in lines)

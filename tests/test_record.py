@@ -105,6 +105,18 @@ def test_matches_are_listed_rated_and_exported(store, capfd) -> None:
         assert "mcts:100" in capfd.readouterr().out
 
 
+def test_a_store_of_several_games_is_rated_one_game_at_a_time(store, capfd) -> None:
+    assert here("arena", "random", "mcts:5", "--game", "connect4", "--games", "2", "--quiet",
+                "--store", store) == 0  # fmt: skip
+    assert here("ratings", store) != 0
+    assert "name one by --game" in capfd.readouterr().err
+    assert here("ratings", store, "--json", "--game", "connect4") == 0
+    players = json.loads(capfd.readouterr().out)["players"]
+    assert {row["name"] for row in players} == {"random", "mcts:5"}
+    assert here("ratings", store, "--game", "hex") != 0
+    assert "no finished games of hex" in capfd.readouterr().err
+
+
 def test_what_cannot_be_told_is_refused_with_what_to_do(store, tmp_path, capfd) -> None:
     for arguments, message in (
         (("export", store, "--match", "9"), "holds no match 9"),

@@ -272,6 +272,7 @@ def matches(store: Path = Path("runs/arena.db"), /, *, as_json: Json = False) ->
 
 def ratings(
     *stores: Path,
+    game: Annotated[str | None, Parameter(help="Only its matches.")] = None,
     anchor: str | None = None,
     elo: float = 0.0,
     as_json: Json = False,
@@ -295,13 +296,18 @@ def ratings(
     results, rules = [], set()
     for path, opened in _opened(stores or (Path("runs/arena.db"),)):
         for match in opened.matches():
+            if game not in (None, match.settings["game"]["name"]):
+                continue
             rules.add(json.dumps(match.settings["game"], sort_keys=True))
             for row in results_of(match, opened.games(match.id)):
                 results.append(row._replace(pair=(str(path), row.pair)))
     if len(rules) > 1:
-        raise ConfigError(f"these matches are of different games: {'; '.join(sorted(rules))}")
+        raise ConfigError(
+            f"these matches are of different games: {'; '.join(sorted(rules))}; name one by --game"
+        )
     if not results:
-        raise ConfigError("there are no finished games; ringzero arena plays some")
+        of_game = f" of {game}" if game else ""
+        raise ConfigError(f"there are no finished games{of_game}; ringzero arena plays some")
     try:
         ladder = rate(results, anchor=None if anchor is None else (anchor, elo))
     except ValueError as error:

@@ -12,6 +12,7 @@ from trainer.plots import bar
 __all__ = ["cross_table", "ladder_chart", "ladder_table", "results_of"]
 
 MOST_COLUMNS = 12
+LONGEST_LABEL = 40
 
 
 def results_of(match: StoredMatch, found: Mapping[int, Played]) -> list[Result]:
@@ -30,6 +31,8 @@ def player_name(player: Mapping[str, object]) -> str:
     search = player["search"]
     if player["kind"] == "network" and isinstance(search, dict):
         name += f" @{search['num_simulations']}"
+        if search.get("endgame_nodes"):
+            name += " exact ends"
     return name
 
 
@@ -42,12 +45,12 @@ def ladder_table(ladder: Ladder) -> Table:
     for i, name in enumerate(ladder.names):
         after = ladder.names[i + 1] if i + 1 < len(ladder.names) else None
         table.add_row(
-            name, f"{ladder.elo[i]:+.0f}", f"{ladder.half_width(name):.0f}",
+            name, _signed(ladder.elo[i]), f"{ladder.half_width(name):.0f}",
             str(ladder.games[i]), f"{ladder.scores[i]:.1%}",
             "" if after is None else f"{ladder.superiority(name, after):.1%}",
         )  # fmt: skip
     advantage, deviation = ladder.first_advantage
-    notes = [f"moving first is worth {advantage:+.0f} ± {1.96 * deviation:.0f}"]
+    notes = [f"moving first is worth {_signed(advantage)} ± {1.96 * deviation:.0f}"]
     if len(ladder.islands) > 1:
         groups = "; ".join(", ".join(island) for island in ladder.islands)
         notes.append(
@@ -82,12 +85,23 @@ def cross_table(ladder: Ladder, results: Sequence[Result]) -> Table:
 def ladder_chart(ladder: Ladder, width: int = 40) -> list[Text]:
     """Bars from the weakest player's rating up."""
     low, high = float(ladder.elo.min()), float(ladder.elo.max())
-    space = max(len(name) for name in ladder.names)
+    shown = [_shortened(name) for name in ladder.names]
+    space = max(map(len, shown))
     lines = []
-    for name, elo in zip(ladder.names, ladder.elo, strict=True):
+    for name, label, elo in zip(ladder.names, shown, ladder.elo, strict=True):
         share = (float(elo) - low) / (high - low) if high > low else 1.0
-        line = Text(f"{name:<{space}} ")
+        line = Text(f"{label:<{space}} ")
         line.append(bar(share, width), "green")
-        line.append(f" {elo:+.0f} ± {ladder.half_width(name):.0f}")
+        line.append(f" {_signed(elo)} ± {ladder.half_width(name):.0f}")
         lines.append(line)
     return lines
+
+
+def _shortened(name: str) -> str:
+    """`name` with its middle left out where it is long: what tells players apart is at the ends."""
+    return name if len(name) <= LONGEST_LABEL else f"{name[:20]}…{name[21 - LONGEST_LABEL :]}"
+
+
+def _signed(elo: float) -> str:
+    """In whole points; never "-0"."""
+    return f"{round(elo) + 0:+d}"
