@@ -16,6 +16,10 @@ from engine.tree cimport RESULT_LOSS, RESULT_UNKNOWN, RESULT_WIN
 from games.base cimport Game, GameState, action_t, mix64
 
 
+# An end with a line of more plies is given up at once: far from it an attempt costs next to nothing.
+cdef int32_t MOST_PLIES = 40
+
+
 cdef class Endgame:
     """An exact search of positions near the end of a game.
 
@@ -34,8 +38,9 @@ cdef class Endgame:
         self.game = game
         self.max_nodes = max_nodes
         self.result = RESULT_UNKNOWN
-        # No line is longer than the budget.
-        self.max_depth = <int32_t>min(<int64_t>game.max_game_length + 1, max_nodes + 1)
+        # No line is longer than the budget, nor can a budget of this order prove longer ones.
+        self.max_depth = <int32_t>min(
+            <int64_t>min(game.max_game_length, MOST_PLIES) + 1, max_nodes + 1)
         num_slots = 1 << max(4, int(max_nodes - 1).bit_length())
         self.mask = num_slots - 1
         self.states = [game.initial_state() for _ in range(self.max_depth)]

@@ -127,6 +127,14 @@ def test_a_budget_that_does_not_suffice_proves_nothing() -> None:
     assert endgame.num_nodes <= 1001
 
 
+def test_far_from_the_end_an_attempt_is_given_up_at_once() -> None:
+    for name in ("go", "chess", "othello"):
+        game = games.make(name)
+        endgame = Endgame(game, PLENTY)
+        assert endgame.prove(game.initial_state()) is None
+        assert endgame.num_nodes < 100
+
+
 def test_what_was_asked_before_changes_nothing() -> None:
     states = random_positions(CONNECT4, 40, left=16)
     used = Endgame(CONNECT4, 300)
@@ -238,6 +246,7 @@ def test_a_match_does_without_unless_told() -> None:
 
 def test_a_search_that_goes_on_does_not_try_again() -> None:
     search = Search(CONNECT4, SearchConfig(solver=True, endgame_nodes=300))
+    search.set_state(CONNECT4.state_from_text("4444"))
     search.run(LocalUniform(), 20)
     assert search.endgame.num_nodes > 300
     search.endgame.prove(CONNECT4.state_from_text(NEAR_THE_END))
