@@ -16,7 +16,7 @@ from engine.tree cimport RESULT_LOSS, RESULT_UNKNOWN, RESULT_WIN
 from games.base cimport Game, GameState, action_t, mix64
 
 
-# An end with a line of more plies is given up at once: far from it an attempt costs next to nothing.
+# An end with a line of more plies is given up at once: far from it an attempt is next to free.
 cdef int32_t MOST_PLIES = 40
 
 
