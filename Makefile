@@ -3,6 +3,7 @@
 #   make setup         virtual environment, dependencies, compiled engine
 #   make train         train Connect Four in runs/connect4; type it again to resume
 #   make test          all tests             make test ARGS="-k ring -x"
+#   make engines       other people's engines and judges, which some tests skip without (Debian, root)
 #   make lint          ruff, mypy, cython-lint
 #   make debug-test    tests of the debug build (bounds checks, asserts)
 #   make clean         remove what was built; .venv/ and runs/ stay
@@ -30,7 +31,7 @@ JOBS := $(shell nproc 2>/dev/null || echo 1)
 SAY := @printf 'ringzero: %s\n'
 
 .DELETE_ON_ERROR:
-.PHONY: setup train test lint debug-test clean
+.PHONY: setup train test engines lint debug-test clean
 setup: $(VENV)/built
 	@:
 
@@ -39,6 +40,11 @@ train: setup
 
 test: setup
 	@exec $(PY) -m pytest -q $(ARGS)
+
+engines: setup
+	@$(PY) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb")) \
+	  ["project"]["optional-dependencies"]["reference"], sep="\n")' | $(PIP) install -r /dev/stdin
+	@apt-get install --quiet --yes --no-install-recommends stockfish gnuchess gnugo grhino
 
 lint: setup
 	$(PY) -m ruff check .
