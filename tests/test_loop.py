@@ -190,6 +190,16 @@ def test_a_game_in_plain_python_is_trained_by_the_same_command(tmp_path) -> None
 
 
 @pytest.mark.parametrize("beside", [True, False])
+def test_a_resumed_run_plays_in_processes_as_a_new_one_does(run: Path, beside: bool) -> None:
+    done = ringzero(
+        "train", "tictactoe", "--run", run, "--json",
+        *options(selfplay__workers=1, budget__max_generations=4, learner__beside_selfplay=beside),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["generation"] == 4
+
+
+@pytest.mark.parametrize("beside", [True, False])
 def test_selfplay_goes_on_beside_the_learner_or_waits_for_it(
     beside: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

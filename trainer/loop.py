@@ -156,6 +156,7 @@ class Trainer:
             self.watch.pool = pool
             metrics.text("config", f"```\n{to_toml(self.config)}```", self.learner.step)
             self._wait_ready(pool)
+            self.watch.begin_turn()
             while not self._over():
                 # Step 1. Self-play: until there is enough to learn from.
                 if not self._self_play(pool):
@@ -261,7 +262,7 @@ class Trainer:
         if self.config.deterministic:
             return self._play_turn(pool)
         harvest, learner = self.harvest, self.config.learner
-        if not self._beside or not self.learner.step:
+        if not self._beside:
             self.watch.begin_turn()
         while not self._over():
             wanted = self.config.selfplay.rows_per_generation
