@@ -194,3 +194,50 @@ def test_candidates_are_drawn_for_gogui() -> None:
         lines = gtp.ask("ringzero_candidates")[2:].splitlines()
         assert [line.split()[0] for line in lines] == ["INFLUENCE", "LABEL", "TEXT"]
         assert "gfx/Candidates/ringzero_candidates" in gtp.ask("gogui-analyze_commands")
+
+
+# -- handicap --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "stones", "points"),
+    [
+        (9, 2, "C3 G7"),
+        (9, 5, "C3 G7 C7 G3 E5"),
+        (13, 4, "D4 K10 D10 K4"),
+        (19, 6, "D4 Q16 D16 Q4 D10 Q10"),
+        (19, 7, "D4 Q16 D16 Q4 D10 Q10 K10"),
+        (19, 9, "D4 Q16 D16 Q4 D10 Q10 K4 K16 K10"),
+    ],
+)
+def test_handicap_stones_lie_where_the_protocol_says(size: int, stones: int, points: str) -> None:
+    with talk(games.make("go", size=size)) as gtp:
+        assert gtp.ask(f"fixed_handicap {stones}") == f"= {points}"
+        assert gtp.ask("gogui-rules_side_to_move") == "= white"
+        for point in points.split():
+            assert gtp.ask(f"play w {point}") == "? illegal move"
+
+
+def test_white_moves_first_after_handicap_and_komi_keeps_the_stones() -> None:
+    with talk(games.make("go", size=9)) as gtp:
+        assert gtp.ask("set_free_handicap c3 D4 e1") == "="
+        board = gtp.ask("showboard")
+        assert board.count("x") == 3 and "\n 4 . . . x" in board and "\n 1 . . . . x" in board
+        assert gtp.ask("komi 0.5") == "="
+        assert gtp.ask("genmove w").startswith("= ")
+        assert gtp.ask("undo") == "=" and gtp.ask("undo") == "? cannot undo"
+        assert gtp.ask("showboard") == board
+        assert gtp.ask("fixed_handicap 2") == "? board not empty"
+        assert gtp.ask("clear_board") == "=" and gtp.ask("place_free_handicap 12").count(" ") == 9
+
+
+def test_handicaps_that_cannot_be_are_refused() -> None:
+    with talk(games.make("go", size=5)) as gtp:
+        assert gtp.ask("fixed_handicap 2").startswith("? invalid number of stones: 5x5")
+        assert gtp.ask("place_free_handicap 3").startswith("? invalid number of stones")
+        assert gtp.ask("set_free_handicap C3").startswith("? handicap stones are 2 or more")
+        assert gtp.ask("set_free_handicap C3 c3").startswith("? handicap stones are 2 or more")
+        assert gtp.ask("set_free_handicap C3 Z9").startswith("? invalid point")
+        assert gtp.ask("set_free_handicap C3 pass").startswith("? a pass")
+    with talk(CONNECT4) as gtp:
+        assert gtp.ask("set_free_handicap A1 B1") == "? connect4 has no handicap stones"

@@ -9,13 +9,14 @@ board shows games it has never heard of.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TextIO
 
 import games
 from games.base import Game, GameState
 from games.errors import GameError, IllegalActionError
+from trainer.protocols.handicap import fixed_points, most_fixed
 from trainer.protocols.incoming import Incoming
 from trainer.protocols.points import Points
 from trainer.thinking import Clock, Limits, Line, Thinker, Thought
@@ -123,7 +124,7 @@ class GtpServer:
     def _think(self) -> Thinker:
         if self._thinker is None:
             self._thinker = self._make(self._game)
-        self._thinker.set(self._line)
+        self._thinker.set(self._line, self._states[0])
         return self._thinker
 
     def _colour(self, text: str) -> int:
@@ -224,18 +225,56 @@ class GtpServer:
         except ValueError:
             raise GtpError("komi not a float") from None
         if "komi" in self._game.options and wanted != self._game.options["komi"]:
-            line = self._line
+            first, line = self._states[0].to_text(), self._line
             try:
                 game = games.make(self._game.name, **{**self._game.options, "komi": wanted})
             except GameError as error:
                 raise GtpError(str(error)) from None
             self._set_game(game)
+            self._states = [game.state_from_text(first)]
             for action in line:
                 self._apply(action)
         return ""
 
     def _do_get_komi(self) -> str:
         return str(self._game.options.get("komi", 0.0))
+
+    def _do_fixed_handicap(self, stones: str) -> str:
+        try:
+            return self._place(fixed_points(self._game.rows, int(stones)))
+        except ValueError as error:
+            raise GtpError(f"invalid number of stones: {error}") from None
+
+    def _do_place_free_handicap(self, stones: str) -> str:
+        # An engine may place fewer stones than it is asked for, says the protocol.
+        if not stones.isdigit() or int(stones) < 2:
+            raise GtpError(f"handicap stones are 2 or more, got {stones}")
+        return self._do_fixed_handicap(str(min(int(stones), most_fixed(self._game.rows))))
+
+    def _do_set_free_handicap(self, *points: str) -> str:
+        if len(points) < 2 or len({point.upper() for point in points}) < len(points):
+            raise GtpError("handicap stones are 2 or more different points")
+        self._place(points)
+        return ""
+
+    def _place(self, points: Sequence[str]) -> str:
+        """Black's handicap stones: White moves first then."""
+        state = self._game.initial_state()
+        if self._game.name != "go":
+            raise GtpError(f"{self._game.name} has no handicap stones")
+        if self._line or self._state.to_text() != state.to_text():
+            raise GtpError("board not empty")
+        try:
+            cells = [self._points.action(state, point) for point in points]
+        except IllegalActionError as error:
+            raise GtpError(f"invalid point: {error}") from None
+        if self._points.action(state, "pass") in cells:
+            raise GtpError("a pass is no handicap stone")
+        size = self._game.rows
+        board = "".join("x" if cell in cells else "." for cell in range(size * size))
+        rows = (board[begin : begin + size] for begin in range(0, size * size, size))
+        self._states = [self._game.state_from_text("/".join(rows) + " o")]
+        return " ".join(points)
 
     # -- play -------------------------------------------------------------------------------
 
