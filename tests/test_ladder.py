@@ -8,7 +8,8 @@ import pytest
 
 from trainer.arena.ladder import ELO, Ladder, Result, rate
 from trainer.arena.ratings import from_pairs
-from trainer.arena.standings import ladder_chart
+from trainer.arena.standings import ladder_chart, names_among, player_name
+from trainer.arena.store import StoredMatch
 
 PLANTED = {"a": 150.0, "b": 60.0, "c": 0.0, "d": -30.0, "e": -180.0}
 FIRST_MOVE = 20.0
@@ -159,3 +160,27 @@ def test_a_chart_is_as_wide_as_its_bars_whatever_the_names() -> None:
     lines = sorted(line.plain for line in ladder_chart(rate(fair(engine, "mcts:20", 3, 3))))
     assert lines[1].startswith("uci:/usr/games/stock") and "go nodes 1000" in lines[1]
     assert all(len(line) < 100 and "+0 ±" in line for line in lines)
+
+
+def described(weights: str, **more: object) -> dict[str, object]:
+    search = {"num_simulations": 100, "endgame_nodes": more.pop("endgame", 0)}
+    return {"name": "run", "kind": "network", "search": search, "weights": weights, **more}
+
+
+def test_players_are_named_by_what_makes_them_stronger() -> None:
+    assert player_name(described("ab")) == "run @100"
+    assert player_name(described("ab", endgame=9, symmetric=True)) == (
+        "run @100 exact ends symmetric"
+    )
+    assert player_name(described("ab", seconds=0.5)) == "run @0.5s"
+
+
+def test_checkpoints_of_one_name_are_told_apart_by_their_weights() -> None:
+    early, late, other = described("12345678"), described("abcdefgh"), described("99", seconds=1)
+    name = names_among(
+        StoredMatch(number, 0.0, {"players": [one, other]}, 2)
+        for number, one in enumerate((early, late))
+    )
+    assert [name(player) for player in (early, late, other)] == [
+        "run @100 123456", "run @100 abcdef", "run @1s",
+    ]  # fmt: skip

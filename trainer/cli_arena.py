@@ -291,20 +291,30 @@ def ratings(
         Of the anchor.
     """
     from trainer.arena.ladder import rate
-    from trainer.arena.standings import cross_table, ladder_chart, ladder_table, results_of
+    from trainer.arena.standings import (
+        cross_table,
+        ladder_chart,
+        ladder_table,
+        names_among,
+        results_of,
+    )
 
-    results, rules = [], set()
+    found, rules = [], set()
     for path, opened in _opened(stores or (Path("runs/arena.db"),)):
         for match in opened.matches():
-            if game not in (None, match.settings["game"]["name"]):
-                continue
-            rules.add(json.dumps(match.settings["game"], sort_keys=True))
-            for row in results_of(match, opened.games(match.id)):
-                results.append(row._replace(pair=(str(path), row.pair)))
+            if game in (None, match.settings["game"]["name"]):
+                rules.add(json.dumps(match.settings["game"], sort_keys=True))
+                found.append((str(path), match, opened.games(match.id)))
     if len(rules) > 1:
         raise ConfigError(
             f"these matches are of different games: {'; '.join(sorted(rules))}; name one by --game"
         )
+    names = names_among(match for _, match, _ in found)
+    results = [
+        row._replace(pair=(path, row.pair))
+        for path, match, played in found
+        for row in results_of(match, played, names)
+    ]
     if not results:
         of_game = f" of {game}" if game else ""
         raise ConfigError(f"there are no finished games{of_game}; ringzero arena plays some")

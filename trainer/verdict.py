@@ -75,7 +75,8 @@ def match_table(result: "MatchResult") -> Table:
     if result.distinct_games < result.games:
         again = result.games - result.distinct_games
         notes.append(
-            f"{again} games repeat others move by move and say nothing new: more --opening-plies"
+            f"{again} of the games {'repeat others' if again > 1 else 'repeats another'} "
+            "move by move and say nothing new: more --opening-plies"
         )
     notes += result.faults[:MOST_FAULTS]
     if len(result.faults) > MOST_FAULTS:

@@ -1,6 +1,6 @@
 """Tables and a plot of many players' ratings."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.table import Table
 from rich.text import Text
@@ -9,15 +9,23 @@ from trainer.arena.ladder import Ladder, Result
 from trainer.arena.store import Played, StoredMatch
 from trainer.plots import bar
 
-__all__ = ["cross_table", "ladder_chart", "ladder_table", "results_of"]
+__all__ = [
+    "cross_table", "ladder_chart", "ladder_table", "names_among", "player_name", "results_of",
+]  # fmt: skip
+
+Names = Callable[[Mapping[str, object]], str]
+"""What a player of a match's settings is called."""
 
 MOST_COLUMNS = 12
 LONGEST_LABEL = 40
 
 
-def results_of(match: StoredMatch, found: Mapping[int, Played]) -> list[Result]:
-    """The games of a stored match as results; players are told apart by name and strength."""
-    one, two = (player_name(player) for player in match.settings["players"])
+def results_of(
+    match: StoredMatch, found: Mapping[int, Played], names: Names | None = None
+) -> list[Result]:
+    """The games of a stored match as results; `names`, by default `player_name`, tells its players
+    from others."""
+    one, two = ((names or player_name)(player) for player in match.settings["players"])
     rows = []
     for number, game in found.items():
         first, second = (one, two) if number % 2 == 0 else (two, one)
@@ -29,10 +37,27 @@ def player_name(player: Mapping[str, object]) -> str:
     """A player of a match's settings as a person would tell it from others."""
     name = str(player["name"])
     search = player["search"]
-    if player["kind"] == "network" and isinstance(search, dict):
+    if player.get("seconds"):
+        name += f" @{player['seconds']:g}s"
+    elif player["kind"] == "network" and isinstance(search, dict):
         name += f" @{search['num_simulations']}"
-        if search.get("endgame_nodes"):
-            name += " exact ends"
+    if isinstance(search, dict) and search.get("endgame_nodes"):
+        name += " exact ends"
+    return name + (" symmetric" if player.get("symmetric") else "")
+
+
+def names_among(matches: Iterable[StoredMatch]) -> Names:
+    """As `player_name`, with the weights' hash where a name stands for several networks: a run's
+    newest checkpoint is another one tomorrow."""
+    weights: dict[str, set[object]] = {}
+    for match in matches:
+        for player in match.settings["players"]:
+            weights.setdefault(player_name(player), set()).add(player["weights"])
+
+    def name(player: Mapping[str, object]) -> str:
+        known = player_name(player)
+        return known if len(weights[known]) == 1 else f"{known} {str(player['weights'])[:6]}"
+
     return name
 
 
