@@ -2,8 +2,15 @@
 
 from libc.stdint cimport uint64_t
 
-from engine.search cimport LocalEvaluator
-from games.base cimport Game, action_t
+from games.base cimport Game, GameState, action_t
+
+cdef class LocalEvaluator:
+    """Evaluates leaves in the worker itself, without a ring."""
+    # Set `value[0]`, for the player to move in `state`, which is not terminal and which the
+    # evaluator may change. The prior of a local evaluator is uniform.
+    cdef int evaluate_c(self, GameState state, float* value) except -1 nogil
+    # Draw from the random streams of this ply of this game from now on.
+    cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil
 
 cdef class LocalUniform(LocalEvaluator):
     pass

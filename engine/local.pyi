@@ -1,5 +1,6 @@
-from engine.search import LocalEvaluator
 from games.base import Game
+
+class LocalEvaluator: ...
 
 class LocalUniform(LocalEvaluator): ...
 

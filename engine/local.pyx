@@ -1,11 +1,20 @@
 """Evaluators that live in the worker: no network, no ring."""
 
 from engine.rng cimport PURPOSE_ROLLOUT, next_below, rng_for, rng_t
-from engine.search cimport LocalEvaluator
 from games.base cimport Game, GameState, action_t
 
 from libc.stdint cimport uint64_t
 from libc.stdlib cimport free, malloc
+
+
+cdef class LocalEvaluator:
+    """Base of the evaluators that need no network."""
+
+    cdef int evaluate_c(self, GameState state, float* value) except -1 nogil:
+        raise NotImplementedError("evaluate_c is not written")
+
+    cdef void restart(self, uint64_t game, uint64_t ply) noexcept nogil:
+        pass
 
 
 cdef class LocalUniform(LocalEvaluator):

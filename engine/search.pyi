@@ -4,9 +4,10 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from engine.config import SearchConfig
+from engine.descent import Descent
 from engine.evaluator import Evaluator
-from games.base import Game, GameState
+from engine.local import LocalEvaluator
+from games.base import GameState
 
 class Candidate(TypedDict):
     action: int
@@ -16,25 +17,7 @@ class Candidate(TypedDict):
     proven: int | None
     distance: int | None
 
-def arena_rows(game: Game, config: SearchConfig, num_bytes: float = 0) -> tuple[int, int]: ...
-
-class LocalEvaluator: ...
-
-class Search:
-    game: Game
-    config: SearchConfig
-    num_simulations: int
-    sum_depths: int
-    num_full_stops: int
-    def __new__(
-        cls,
-        game: Game,
-        config: SearchConfig,
-        node_capacity: int | None = None,
-        spare: Search | None = None,
-        *,
-        arena_bytes: float = 0,
-    ) -> Search: ...
+class Search(Descent):
     @property
     def value(self) -> float: ...
     @property

@@ -19,9 +19,10 @@ from engine.cache cimport Cache
 from engine.ending cimport early_t
 from engine.inflight cimport InFlight
 from engine.journal cimport Journal
+from engine.local cimport LocalEvaluator
 from engine.ring cimport Ring
 from engine.rng cimport rng_t
-from engine.search cimport LocalEvaluator, Search
+from engine.search cimport Search
 from engine.segment cimport Segment, control_t, process_t
 from engine.symmetry cimport Canonical
 from games.base cimport Game, action_t

@@ -76,9 +76,9 @@ def test_a_foreign_line_is_refused_with_its_text(line) -> None:
     ("stack", "phase"),
     [
         (["Worker__wait (engine/worker.pyx:206)", "rz_futex_wait (engine/ring.c:1)"], "wait"),
-        (["Search_gather (/x/engine/search.pyx:1)", "select_edge (engine/puct.pxd:60)"], "select"),
-        (["Search_gather (engine/search.pyx:1)", "ConnectFourState_apply_c (g.pyx:9)"], "select"),
-        (["Search_scatter_logits (engine/search.pyx:1)", "expf (libm.so)"], "expand"),
+        (["Descent_gather (/x/engine/descent.pyx:1)", "select_edge (engine/puct.pxd:6)"], "select"),
+        (["Descent_gather (engine/descent.pyx:1)", "ConnectFourState_apply_c (g.pyx:9)"], "select"),
+        (["Descent_scatter_logits (engine/descent.pyx:1)", "expf (libm.so)"], "expand"),
         (["LocalRollout_evaluate_c (engine/local.pyx:4)", "f (games/connect4.pyx:1)"], "forward"),
         (["Server._batch (engine/server.py:187)", "Ring_answer (engine/ring.pyx:1)"], "ring"),
         (["TorchEvaluator.evaluate (engine/backends/torch_backend.py:9)", "gemm (?)"], "forward"),
@@ -108,9 +108,9 @@ def test_a_sample_counts_for_its_innermost_known_frame(stack, phase) -> None:
     ],
 )
 def test_the_lines_of_the_search_count_for_their_numbered_step(text, phase) -> None:
-    name = "Search__finish" if "leaf" in text or "index" in text else "Search_gather"
-    line = line_of("engine/search.pyx", text)
-    assert phase_of([Frame(name, "engine/search.pyx", line)]) == phase
+    name = "Descent__finish" if "leaf" in text or "index" in text else "Descent_gather"
+    line = line_of("engine/descent.pyx", text)
+    assert phase_of([Frame(name, "engine/descent.pyx", line)]) == phase
 
 
 @pytest.mark.parametrize("file", [file for file in stacks._RULES if file.startswith(

@@ -12,10 +12,11 @@ from reference_search import HashEvaluator, hash_evaluation, uniform_evaluation
 
 import games
 from engine.config import SearchConfig
+from engine.descent import arena_rows
 from engine.evaluator import Run
 from engine.local import LocalRollout, LocalUniform
 from engine.player import PlayerSpec
-from engine.search import Search, arena_rows
+from engine.search import Search
 from engine.tree import Tree
 from games import Game, GameState
 

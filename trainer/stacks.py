@@ -17,9 +17,9 @@ from typing import NamedTuple
 __all__ = ["PHASES", "Frame", "Stream", "phase_of", "phases", "read_raw"]
 
 PHASES: dict[str, str] = {
-    "select": "search.pyx gather, step 1: PUCT, moves made on the way down",
-    "expand": "search.pyx gather, step 2, and scatter: new nodes, legal moves, priors",
-    "backup": "search.pyx, step 4: values up the path, proofs",
+    "select": "descent.pyx gather, step 1: PUCT, moves made on the way down",
+    "expand": "descent.pyx gather, step 2, and scatter: new nodes, legal moves, priors",
+    "backup": "descent.pyx, step 4: values up the path, proofs",
     "move": "worker.pyx between searches: drawing, journal, kept subtree, next game",
     "observe": "worker.pyx gather: a leaf's observation into its slot",
     "cache": "cache.pyx: the evaluation cache",
@@ -39,11 +39,13 @@ PHASES: dict[str, str] = {
 # (file, function or * for the rest of the file) -> phase. Cython's Class_method is written
 # method, Python's Class.method too.
 _RULES: dict[str, dict[str, str]] = {
-    "engine/search.pyx": {
+    "engine/descent.pyx": {
         "gather": "select", "scatter_logits": "expand", "scatter_uniform": "expand",
-        "_finish": "expand", "_open_root": "expand", "_change_prior": "expand",
-        "_backup": "backup",
-        "advance": "move", "choose": "move", "begin": "move", "set_root": "move",
+        "_finish": "expand", "_backup": "backup", "set_root": "move",
+    },
+    "engine/search.pyx": {
+        "_open_root": "expand", "_change_prior": "expand",
+        "advance": "move", "choose": "move", "begin": "move",
     },
     "engine/puct.pxd": {"*": "select"},
     "engine/root.pxd": {"forced_edge": "select", "*": "expand"},
@@ -116,7 +118,7 @@ _ANYWHERE = {
     "PyThread_acquire_lock_timed": "wait", "select_poll_poll": "wait", "os_waitpid": "wait",
     "take_gil": "gil", "PyEval_RestoreThread": "gil", "PyEval_AcquireThread": "gil",
 }  # fmt: skip
-# Functions of search.pyx whose lines are told apart by the numbered steps in their comments.
+# Functions of descent.pyx whose lines are told apart by the numbered steps in their comments.
 _STEPPED = {"gather", "_finish"}
 _STEPS = {"1": "select", "2": "expand", "4": "backup"}
 
@@ -230,7 +232,7 @@ def _phase(frame: Frame) -> str | None:
     function = frame.name.rpartition(".")[2]
     if file.endswith((".pyx", ".pxd")):
         function = re.sub(r"^[A-Z][A-Za-z0-9]*_", "", function)
-    if file == "engine/search.pyx" and function in _STEPPED:
+    if file == "engine/descent.pyx" and function in _STEPPED:
         return _step(file, frame.line) or rules[function]
     return rules.get(function, rules.get("*"))
 
