@@ -18,9 +18,10 @@ from cyclopts.validators import Number
 
 from engine.errors import ConfigError, EngineError, StoreError
 from trainer.cli_ablate import ablate
-from trainer.cli_arena import arena, evaluate, export, ladder, matches, openings, ratings
+from trainer.cli_arena import arena, evaluate, openings
 from trainer.cli_bench import bench
 from trainer.cli_engines import analysis, analyze, gtp, play, uci
+from trainer.cli_matches import export, ladder, matches, ratings
 from trainer.cli_options import Json, Memory, Quiet, Seed, console, print_json, progress_bar
 from trainer.cli_watch import profile, report, top
 from trainer.overrides import split_overrides, typed
