@@ -53,10 +53,12 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str]) -> None:
         self.name = os.path.basename(command[0])
-        # The kernel ends the program when this thread ends, however that happens; where the tool
-        # is missing, a program that minds its closed input still ends.
+        # The kernel ends the program when this thread ends, however that happens, and the shell
+        # does not start it if that was before setpriv could ask for it. Where the tool is missing,
+        # a program that minds its closed input still ends.
         guard = shutil.which("setpriv")
-        prefix = [guard, "--pdeathsig", "KILL", "--"] if guard else []
+        still_here = f'[ "$PPID" = {os.getpid()} ] && exec "$@"'
+        prefix = [guard, "--pdeathsig", "KILL", "sh", "-c", still_here, "sh"] if guard else []
         if shutil.which(command[0]) is None:
             raise Fault("start", f"{command[0]} is no program here: install it, or name its path")
         try:
