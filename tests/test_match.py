@@ -10,6 +10,7 @@ from trainer.arena.match import MatchResult, play_match, summed_up, whole_pairs
 from trainer.arena.openings import openings
 from trainer.arena.players import Contestant, contestant, game_of
 from trainer.arena.store import ArenaStore, Played
+from trainer.verdict import match_table
 
 GAME = games.make("tictactoe")
 RANDOM = contestant("random", 1)
@@ -45,7 +46,16 @@ def test_a_pair_that_its_opening_decides_says_nothing_and_is_certain_of_it() -> 
 
 def test_equal_games_are_counted_once() -> None:
     found = {n: played(n, 0, (0, 4, n // 2)) for n in range(6)}
-    assert summed_up("one", "two", found, 1.0, 6).distinct_games == 3
+    match = summed_up("one", "two", found, 1.0, 6)
+    assert (match.distinct_games, match.repeated_games) == (3, 0)
+    assert "3 of the openings led to the same game" in str(match_table(match).caption)
+
+
+def test_games_that_repeat_others_from_the_same_seats_are_told() -> None:
+    found = {n: played(n, 0, (0, 4, 1 + n % 2)) for n in range(6)}
+    match = summed_up("one", "two", found, 1.0, 6)
+    assert (match.distinct_games, match.repeated_games) == (2, 4)
+    assert "4 of the games repeat others" in str(match_table(match).caption)
 
 
 def test_plain_values_of_a_result() -> None:

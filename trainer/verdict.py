@@ -72,12 +72,13 @@ def match_table(result: "MatchResult") -> Table:
         "-" if result.games_per_s is None else f"{result.games_per_s:.1f}",
     )  # fmt: skip
     notes = []
-    if result.distinct_games < result.games:
-        again = result.games - result.distinct_games
+    if again := result.repeated_games:
         notes.append(
             f"{again} of the games {'repeat others' if again > 1 else 'repeats another'} "
             "move by move and say nothing new: more --opening-plies"
         )
+    if (alike := result.games - again - result.distinct_games) > 0:
+        notes.append(f"{alike} of the openings led to the same game from both seats")
     notes += result.faults[:MOST_FAULTS]
     if len(result.faults) > MOST_FAULTS:
         notes.append(f"... and {len(result.faults) - MOST_FAULTS} more")

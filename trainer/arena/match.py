@@ -37,6 +37,10 @@ class MatchResult:
     first_wins: int
     """Games that the side to move first won, whoever it was."""
     distinct_games: int
+    """By their moves alone."""
+    repeated_games: int
+    """Whose moves and seats another game had: they say nothing new. The remaining games that are
+    not distinct are one game from both seats, where the two players would have moved alike."""
     elo: EloEstimate
     seconds: float
     """Of this part of the match."""
@@ -184,6 +188,7 @@ def summed_up(
         losses=sum(x == 0.0 for x in points),
         first_wins=sum(game.result > 0 for game in found.values()),
         distinct_games=len({game.actions for game in found.values()}),
+        repeated_games=len(found) - len({(n % 2, game.actions) for n, game in found.items()}),
         elo=from_pairs(pentanomial(points)),
         seconds=seconds,
         played=played,
