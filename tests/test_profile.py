@@ -76,6 +76,7 @@ def test_a_foreign_line_is_refused_with_its_text(line) -> None:
     ("stack", "phase"),
     [
         (["Worker__wait (engine/worker.pyx:206)", "rz_futex_wait (engine/ring.c:1)"], "wait"),
+        (["run (engine/worker.pyx:250)", "syscall (libc.so.6)"], "wait"),
         (["Descent_gather (/x/engine/descent.pyx:1)", "select_edge (engine/puct.pxd:6)"], "select"),
         (["Descent_gather (engine/descent.pyx:1)", "ConnectFourState_apply_c (g.pyx:9)"], "select"),
         (["Descent_scatter_logits (engine/descent.pyx:1)", "expf (libm.so)"], "expand"),

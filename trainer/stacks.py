@@ -114,7 +114,9 @@ _RULES: dict[str, dict[str, str]] = {
     "<frozen importlib._bootstrap>": {"*": "load"},
 }  # fmt: skip
 _ANYWHERE = {
-    "rz_futex_wait": "wait", "time_sleep": "wait", "pysleep": "wait", "clock_nanosleep": "wait",
+    # An inlined rz_futex_wait leaves the libc's function alone.
+    "rz_futex_wait": "wait", "syscall": "wait",
+    "time_sleep": "wait", "pysleep": "wait", "clock_nanosleep": "wait",
     "PyThread_acquire_lock_timed": "wait", "select_poll_poll": "wait", "os_waitpid": "wait",
     "take_gil": "gil", "PyEval_RestoreThread": "gil", "PyEval_AcquireThread": "gil",
 }  # fmt: skip
