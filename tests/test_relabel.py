@@ -12,7 +12,7 @@ from engine.errors import ConfigError
 from engine.records import GameRecord
 from trainer.config import LearnerConfig, RunConfig
 from trainer.samples import SampleWindow
-from trainer.value_targets import value_labels
+from trainer.value_targets import blunders, search_values, value_labels
 
 GAME = games.make("connect4")
 
@@ -56,10 +56,64 @@ def test_a_win_that_was_blundered_is_still_a_win_before_the_blunder() -> None:
     assert labels[:7].tolist() == [1, -1, 1, -1, 1, 1, -1]
 
 
+def plain_forgiving(record: GameRecord, ply: int, drop: float) -> float:
+    """`plain_outcome`, but what came after a blunder says nothing of what was before it."""
+    player, last = record.players[ply], record.num_plies - 1
+    for later in range(ply, record.num_plies):
+        sign = 1 if record.players[later] == player else -1
+        if record.results[later] != 2:
+            return float(sign * record.results[later])
+        mover, value = record.players[later], float(record.root_values[later])
+        if later == last:
+            after = float(record.returns[mover])
+        else:
+            after = float(record.root_values[later + 1])
+            after = after if record.players[later + 1] == mover else -after
+        if value - after > drop:
+            return sign * value
+    return float(record.returns[player])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_what_came_after_a_blunder_is_forgotten_as_a_plain_walk_forgets_it(share: float) -> None:
+    for number in range(25):
+        record = sprinkled(number, share)
+        labels = value_labels(record, blunder_drop=0.7)
+        expected = [plain_forgiving(record, ply, 0.7) for ply in range(record.num_plies)]
+        np.testing.assert_allclose(labels.outcomes, expected, rtol=1e-6)
+        plain = [plain_outcome(record, ply) for ply in range(record.num_plies)]
+        changed = np.not_equal(expected, plain)
+        assert changed.any() and not (changed & ~labels.searched).any()
+
+
+def test_later_values_count_up_to_a_blunder() -> None:
+    record = random_record(GAME, 0)
+    # The first player has the better game until ply 4, the second one from then on.
+    values = np.where(np.arange(record.num_plies) <= 4, 0.5, -0.8)
+    values *= np.where(record.players == 0, 1, -1)
+    record = replace(record, root_values=values, returns=np.array([-1, 1], np.float32))
+    assert np.flatnonzero(blunders(record, 1.0)).tolist() == [4]
+    assert not blunders(record, 0.0).any()
+    found = search_values(record, 0.5, blunder_drop=1.0)
+    assert found[:5].tolist() == [0.5, -0.5, 0.5, -0.5, 0.5]
+    assert found[5:].tolist() == search_values(record, 0.5)[5:].tolist()
+
+
+def test_a_search_that_stands_for_an_outcome_is_read_as_a_search() -> None:
+    record = sprinkled(3, 0.0)
+    window = SampleWindow(GAME, 100, value_mix=0.3, blunder_drop=0.7)
+    window.add([record])
+    (batch,) = window.batches(100)
+    labels = value_labels(record, blunder_drop=0.7)
+    for ply in np.flatnonzero(labels.searched):
+        value = 0.7 * labels.outcomes[ply] + 0.3 * record.root_values[ply]
+        assert batch.wdl[ply].tolist() == pytest.approx([(1 + value) / 2, 0, (1 - value) / 2])
+
+
 def test_an_empty_game_has_no_labels() -> None:
     record = replace(
         random_record(GAME, 0), actions=np.zeros(0, np.int32), players=np.zeros(0, np.int8),
-        results=np.zeros(0, np.int8),
+        results=np.zeros(0, np.int8), root_values=np.zeros(0, np.float32),
     )  # fmt: skip
     assert len(value_labels(record).outcomes) == 0
 

@@ -358,13 +358,13 @@ def test_the_configuration_makes_the_window() -> None:
     config = LearnerConfig(
         min_rows=10, window_rows=100, merge_duplicates="mirrored", duplicate_weight="one",
         surprise_share=0.5, value_surprise_share=0.25, surprise_clip=3, value_td_lambda=0.5,
-        window_growth=0.75,
+        window_growth=0.75, blunder_drop=0.5,
     )  # fmt: skip
     window = SampleWindow.of(TICTACTOE, config)
     by_hand = SampleWindow(
         TICTACTOE, 100, fraction=0.6, min_rows=10, growth=0.75, slope=0.4, value_mix=0.3,
         td_lambda=0.5, merge="mirrored", repeats="one", surprise_share=0.5,
-        value_surprise_share=0.25, surprise_clip=3,
+        value_surprise_share=0.25, surprise_clip=3, blunder_drop=0.5,
     )  # fmt: skip
     for made in (window, by_hand):
         made.add(random_record(TICTACTOE, n) for n in range(30))
@@ -384,6 +384,7 @@ def test_the_configuration_makes_the_window() -> None:
         {"surprise_share": 0.7, "value_surprise_share": 0.4},
         {"surprise_clip": 0.5},
         {"value_td_lambda": 1.0},
+        {"blunder_drop": 2.0},
         {"window_growth": 1.5},
         {"window_slope": 0.0},
     ],

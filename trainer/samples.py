@@ -68,6 +68,8 @@ class SampleWindow:
         Weight of the searches' value in the value target; the game's outcome has the rest.
     td_lambda
         How far that value looks at the searches after it: see `value_targets.search_values`.
+    blunder_drop
+        Let nothing count that came after a blunder: see `value_targets.blunders`.
     merge
         "none": every row is a sample. "equal": all rows of one position are a single sample,
         whose targets are the means of theirs. "mirrored": mirror images are one position; rows
@@ -96,6 +98,7 @@ class SampleWindow:
         train_on_fast: bool = False,
         value_mix: float = 0.0,
         td_lambda: float = 0.0,
+        blunder_drop: float = 0.0,
         merge: str = "none",
         repeats: str = "log",
         surprise_share: float = 0.0,
@@ -108,6 +111,7 @@ class SampleWindow:
         self._max_rows, self._fraction, self._min_rows = max_rows, fraction, min_rows
         self._growth, self._slope = growth, slope
         self._train_on_fast, self._value_mix, self._td_lambda = train_on_fast, value_mix, td_lambda
+        self._blunder_drop = blunder_drop
         self._relabel, self._merge, self._repeats = relabel, merge, repeats
         self._shares = {"surprise": surprise_share, "value_surprise": value_surprise_share}
         self._surprise_clip = surprise_clip
@@ -118,7 +122,7 @@ class SampleWindow:
         self._columns: dict[str, npt.NDArray[Any]] = {
             "packed": np.empty((max_rows, game.observation_bytes), np.uint8),
             "outcome": np.empty(max_rows, np.float32),
-            "exact": np.empty(max_rows, np.bool_),
+            "mix": np.empty(max_rows, np.float32),
             "value": np.empty(max_rows, np.float32),
             "surprise": np.empty(max_rows, np.float32),
             "value_surprise": np.empty(max_rows, np.float32),
@@ -151,6 +155,7 @@ class SampleWindow:
             train_on_fast=config.train_on_fast,
             value_mix=config.value_mix,
             td_lambda=config.value_td_lambda,
+            blunder_drop=config.blunder_drop,
             merge=config.merge_duplicates,
             repeats=config.duplicate_weight,
             surprise_share=config.surprise_share,
@@ -205,13 +210,18 @@ class SampleWindow:
         if self._merge == "mirrored":
             packed, symmetries = self._canonical.images(packed)
             actions = self._moved[np.repeat(symmetries, counts), actions].astype(np.int32)
-        labels = value_labels(record, proofs=self._relabel)
+        drop, mix = self._blunder_drop, self._value_mix
+        labels = value_labels(record, proofs=self._relabel, blunder_drop=drop)
+        values = search_values(record, self._td_lambda, blunder_drop=drop)
+        # What a search has said in the outcome's place is a search's value like the other.
+        values = np.where(labels.searched, (1 - mix) * labels.outcomes + mix * values, values)
+        mixes = np.where(labels.exact, 0.0, np.where(labels.searched, 1.0, mix))
         surprised = record.root_values[plies] - record.prior_values[plies]
         rows = {
             "packed": packed,
             "outcome": labels.outcomes[plies],
-            "exact": labels.exact[plies],
-            "value": search_values(record, self._td_lambda)[plies],
+            "mix": mixes[plies],
+            "value": values[plies],
             "surprise": np.where(has_policy, record.surprises[plies], 0),
             "value_surprise": np.where(has_policy, np.abs(surprised), 0),
             "has_policy": has_policy,
@@ -362,7 +372,7 @@ class SampleWindow:
         outcome, value = self._columns["outcome"][at], self._columns["value"][at]
         won, lost = np.maximum(outcome, 0), np.maximum(-outcome, 0)
         certain = np.stack((won, 1 - won - lost, lost), axis=1)
-        mix = np.where(self._columns["exact"][at], 0.0, self._value_mix)
+        mix = self._columns["mix"][at]
         wdl = (1 - mix)[:, None] * certain
         wdl[:, 0] += mix * (1 + value) / 2
         wdl[:, 2] += mix * (1 - value) / 2

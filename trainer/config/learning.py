@@ -100,6 +100,11 @@ class LearnerConfig:
     value_td_lambda: float = 0.0
     """The search's value in the target becomes an average with those of later plies, a ply later
     weighing this factor less, in [0, 1) (lambda-return; KataGo's short-term values); 0: off."""
+    blunder_drop: float = 0.0
+    """A move after which the next search gives its player less by more than this, in [0, 2), is a
+    blunder, and what came after it says nothing of the positions before it: their outcome is what
+    the search before the blunder said. Watkins (1989), greedy backups (Willemsen et al. 2020); 0:
+    off."""
     relabel: bool = False
     """Learn proven results in place of outcomes: a position's label is what the first proof from
     there on says, whatever was blundered after it, and a proven position's value target is its
@@ -181,6 +186,7 @@ class LearnerConfig:
             surprise_clip=(">= 1", self.surprise_clip >= 1),
             value_mix=("in [0, 1]", 0 <= self.value_mix <= 1),
             value_td_lambda=("in [0, 1)", 0 <= self.value_td_lambda < 1),
+            blunder_drop=("in [0, 2)", 0 <= self.blunder_drop < 2),
             policy_weight=(">= 0", self.policy_weight >= 0),
             value_weight=(">= 0", self.value_weight >= 0),
             reply_weight=(">= 0", self.reply_weight >= 0),
