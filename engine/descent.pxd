@@ -45,6 +45,8 @@ cdef class Descent:
     cdef bint reuse_tree
     cdef bint count_kept
     cdef bint solver
+    cdef bint decisive                     # look for moves that win at once
+    cdef GameState after                   # scratch: a move later
     cdef readonly Endgame endgame          # shared by a worker's searches; None: never
     cdef bint try_endgame                  # this root may be near enough to the end; a caller's
     cdef bint solved                       # and it was: the tree is the endgame search's
@@ -76,6 +78,7 @@ cdef class Descent:
     cdef int _finish(self, int index, float value) except -1 nogil
     cdef void _backup(self, int row, int depth, float value, int player,
                       bint counted) noexcept nogil
+    cdef bint _has_decisive_move(self) except -1 nogil
     cdef int32_t _wanted_of(self, action_t* actions, int32_t num) noexcept nogil
     cdef node_t _find_shared(self, node_t parent, edge_t edge, int32_t depth) except -2 nogil
     cdef void _correct(self, int row, int depth) noexcept nogil

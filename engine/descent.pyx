@@ -13,6 +13,7 @@ from libc.stdint cimport int32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 
 from engine.atomic cimport prefetch
+from engine.decisive cimport wins_at_once
 from engine.endgame cimport Endgame
 from engine.gumbel cimport GumbelRoot
 from engine.local cimport LocalEvaluator
@@ -151,6 +152,8 @@ cdef class Descent:
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver
+        self.decisive = config.decisive_moves
+        self.after = game.initial_state()
         self.rules.policy_temperature = config.root_policy_temperature
         self.rules.dirichlet_alpha = config.dirichlet_alpha
         self.rules.dirichlet_total = config.dirichlet_total
@@ -284,14 +287,20 @@ cdef class Descent:
                     if node != NO_NODE and is_ahead(tree, node, edge):
                         break
                 if node == NO_NODE:
-                    # Step 2. Expand: the new node is terminal, or waits for its evaluation.
+                    # Step 2. Expand: the new node is terminal, or as good as that, or it waits for
+                    # its evaluation.
                     node = tree_add_node(tree, self.state.current_player_c(), NODE_WAITING)
                     tree_link(tree, parent, edge, node)
-                    if not self.state.is_terminal_c():
+                    if self.state.is_terminal_c():
+                        tree.status[node] = NODE_TERMINAL
+                        tree.value[node] = self.state.outcome_c(tree.player[node])
+                    elif self.decisive and self._has_decisive_move():
+                        tree.status[node] = NODE_TERMINAL
+                        tree.value[node] = 1.0
+                        tree.distance[node] = 1
+                    else:
                         self.pending[row].depth = depth
                         break
-                    tree.status[node] = NODE_TERMINAL
-                    tree.value[node] = self.state.outcome_c(tree.player[node])
             if self.pending[row].depth >= 0:
                 break
 
@@ -325,6 +334,16 @@ cdef class Descent:
             tree.result[edge] = RESULT_UNKNOWN
         tree.num_edges_used += num
         return row
+
+    cdef bint _has_decisive_move(self) except -1 nogil:
+        """Whether whoever is to move in `state` can win at once; the next node's room for actions
+        is overwritten."""
+        cdef action_t* actions = self.tree.columns.action + self.tree.columns.num_edges_used
+        cdef int32_t i
+        for i in range(self.state.legal_actions_c(actions)):
+            if wins_at_once(self.state, self.after, actions[i]):
+                return True
+        return False
 
     cdef int32_t _wanted_of(self, action_t* actions, int32_t num) noexcept nogil:
         """Leave the wanted ones of `num` actions, in their order; returns how many those are."""

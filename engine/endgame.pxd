@@ -48,4 +48,3 @@ cdef class Endgame:
                     int16_t* distance) except -2 nogil
     cdef int _child(self, GameState state, GameState child, int32_t depth, action_t action,
                     int alpha, int beta, int16_t* distance) except -2 nogil
-    cdef bint _wins(self, GameState state, GameState child, action_t action) except -1 nogil

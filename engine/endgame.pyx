@@ -10,6 +10,7 @@ from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
+from engine.decisive cimport wins_at_once
 from engine.solver cimport one_ply_before
 from engine.transposition cimport node_key
 from engine.tree cimport RESULT_LOSS, RESULT_UNKNOWN, RESULT_WIN
@@ -164,7 +165,7 @@ cdef class Endgame:
         num = state.legal_actions_c(actions)
         # An action that wins at once comes first, then those that have cut most often.
         for i in range(num):
-            if self._wins(state, <GameState>child, actions[i]):
+            if wins_at_once(state, <GameState>child, actions[i]):
                 actions[0], actions[i] = actions[i], actions[0]
                 num = 1
                 break
@@ -196,12 +197,6 @@ cdef class Endgame:
         if best < beta or best == RESULT_LOSS:
             slot.upper = min(slot.upper, <int8_t>best)
         return best
-
-    cdef bint _wins(self, GameState state, GameState child, action_t action) except -1 nogil:
-        """Whether `action` ends the game at once with a win; `child` is overwritten."""
-        child.copy_from_c(state)
-        child.apply_c(action)
-        return child.is_terminal_c() and child.outcome_c(state.current_player_c()) == 1.0
 
     # -- the Python face ------------------------------------------------------------------
 

@@ -8,12 +8,13 @@ from libc.math cimport fmax, log, pow
 from libc.stdint cimport int8_t, int16_t, int32_t
 
 from engine.descent cimport Descent
+from engine.decisive cimport wins_at_once
 from engine.endgame cimport proof_t
 from engine.gumbel cimport completed_value, improved_policy, improved_share, improved_t
 from engine.local cimport LocalEvaluator
 from engine.rng cimport PURPOSE_NOISE, next_uniform, rng_for, rng_t
 from engine.root cimport mix_noise, temper_prior, unforced_visits, visited_score
-from engine.solver cimport keeps_proof, one_ply_before
+from engine.solver cimport keeps_proof, one_ply_before, prove_path
 from engine.tree cimport (
     NO_NODE,
     NODE_EXPANDED,
@@ -29,7 +30,9 @@ from engine.tree cimport (
     tree_best_first,
     tree_clear,
     tree_copy_subtree,
+    tree_link,
     tree_t,
+    tree_to_front,
 )
 from engine.transposition cimport forget_nodes
 from games.base cimport GameState, action_t
@@ -77,6 +80,8 @@ cdef class Search(Descent):
             self.try_endgame = False        # a search that goes on would only find the same
             if self.endgame.solve(self.root):
                 self._take_proofs()
+        if self.decisive and tree.status[ROOT] == NODE_EXPANDED and tree.num_visited[ROOT] == 0:
+            self._take_decisive_move()
         if self.by_gumbel:
             self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
         elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
@@ -120,6 +125,24 @@ cdef class Search(Descent):
                 self.kept_visits[proof.action] = tree.visits[edge]      # forced by nobody
                 edge += 1
         tree.node_visits[ROOT] = tree.num_visited[ROOT]
+
+    cdef int _take_decisive_move(self) except -1 nogil:
+        """Where a move of the root wins at once, visit it: it proves the root."""
+        cdef tree_t* tree = &self.tree.columns
+        cdef edge_t edge, first = tree.first_edge[ROOT]
+        cdef node_t child, root = ROOT
+        for edge in range(first, first + tree.num_edges[ROOT]):
+            if wins_at_once(self.root, self.after, tree.action[edge]):
+                edge = tree_to_front(tree, ROOT, edge)
+                child = tree_add_node(tree, self.after.current_player_c(), NODE_TERMINAL)
+                tree.value[child] = self.after.outcome_c(tree.player[child])
+                tree_link(tree, ROOT, edge, child)
+                tree.visits[edge] = tree.node_visits[ROOT] = 1
+                tree.value_sum[edge] = 1.0
+                tree.value_total[ROOT] += 1.0
+                prove_path(tree, &root, &edge, 1)
+                break
+        return 0
 
     cdef void _keep_prior(self) noexcept nogil:
         """Remember what the evaluator said of the root, before noise or proof change it, and the

@@ -131,7 +131,8 @@ def contestant(
     num_simulations
         Of a network player's move.
     base
-        Its other search settings; by default those of `SearchConfig`, with the solver.
+        Its other search settings; by default those of `SearchConfig`, with the solver and
+        decisive moves.
     symmetric
         Whether a network is asked about a position's mirror images, too.
     compute
@@ -163,7 +164,7 @@ def contestant(
             "gtp:PROGRAM, or the path of a run, a checkpoint or a model.safetensors; RUN:best and "
             "RUN:STEP name a run's checkpoint"
         )
-    search = match_search(num_simulations, base or SearchConfig(solver=True))
+    search = match_search(num_simulations, base or SearchConfig(solver=True, decisive_moves=True))
     return Contestant(text, "network", search, find_model(text), symmetric, compute)
 
 
