@@ -24,7 +24,7 @@ cdef class Search(Descent):
     cdef bint counts(self, edge_t edge) noexcept nogil
     cdef edge_t _most_visited(self) noexcept nogil
     cdef void _take_proofs(self) noexcept nogil
-    cdef int _take_decisive_move(self) except -1 nogil
+    cdef int _take_decisive_moves(self) except -1 nogil
     cdef void _keep_prior(self) noexcept nogil
     cdef void _change_prior(self) noexcept nogil
     cdef void _restore_prior(self) noexcept nogil

@@ -30,7 +30,6 @@ from engine.tree cimport (
     tree_best_first,
     tree_clear,
     tree_copy_subtree,
-    tree_link,
     tree_t,
     tree_to_front,
 )
@@ -81,7 +80,7 @@ cdef class Search(Descent):
             if self.endgame.solve(self.root):
                 self._take_proofs()
         if self.decisive and tree.status[ROOT] == NODE_EXPANDED and tree.num_visited[ROOT] == 0:
-            self._take_decisive_move()
+            self._take_decisive_moves()
         if self.by_gumbel:
             self.gumbel.begin(tree, self.target - tree.node_visits[ROOT], self.noisy, self.noise)
         elif self.noisy and tree.status[ROOT] == NODE_EXPANDED:
@@ -126,22 +125,27 @@ cdef class Search(Descent):
                 edge += 1
         tree.node_visits[ROOT] = tree.num_visited[ROOT]
 
-    cdef int _take_decisive_move(self) except -1 nogil:
-        """Where a move of the root wins at once, visit it: it proves the root."""
+    cdef int _take_decisive_moves(self) except -1 nogil:
+        """Visit the root's moves that win at once, each of them once: they prove the root."""
         cdef tree_t* tree = &self.tree.columns
-        cdef edge_t edge, first = tree.first_edge[ROOT]
+        cdef edge_t edge, front, first = tree.first_edge[ROOT]
         cdef node_t child, root = ROOT
         for edge in range(first, first + tree.num_edges[ROOT]):
-            if wins_at_once(self.root, self.after, tree.action[edge]):
-                edge = tree_to_front(tree, ROOT, edge)
+            if (tree.num_nodes < tree.node_capacity
+                    and wins_at_once(self.root, self.after, tree.action[edge])):
+                front = tree_to_front(tree, ROOT, edge)
                 child = tree_add_node(tree, self.after.current_player_c(), NODE_TERMINAL)
                 tree.value[child] = self.after.outcome_c(tree.player[child])
-                tree_link(tree, ROOT, edge, child)
-                tree.visits[edge] = tree.node_visits[ROOT] = 1
-                tree.value_sum[edge] = 1.0
-                tree.value_total[ROOT] += 1.0
-                prove_path(tree, &root, &edge, 1)
-                break
+                tree.child[front] = child
+                tree.visits[front] = 1
+                tree.value_sum[front] = 1.0
+                self.kept_visits[tree.action[front]] = 1    # forced by nobody
+                tree.num_visited[ROOT] += 1
+                prove_path(tree, &root, &front, 1)
+        tree.node_visits[ROOT] = tree.num_visited[ROOT]
+        tree.value_total[ROOT] += tree.num_visited[ROOT]
+        if tree.num_visited[ROOT] < tree.num_edges[ROOT]:
+            tree_best_first(tree, ROOT)
         return 0
 
     cdef void _keep_prior(self) noexcept nogil:

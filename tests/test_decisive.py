@@ -3,7 +3,7 @@
 import pytest
 from double_move import DoubleMove
 from plain_tictactoe import LINES, Plain, PlainGame
-from playing import UNIFORM, play
+from playing import UNIFORM, play, serial_records
 from test_solver import random_positions
 
 import games
@@ -62,6 +62,18 @@ def test_a_root_that_wins_at_once_is_proven_by_that_move() -> None:
     assert search.value == 1.0
     (visited,) = [c for c in search.candidates() if c["visits"]]
     assert (visited["action"], visited["proven"], visited["distance"]) == (3, 1, 1)
+
+
+def test_all_moves_that_win_at_once_are_taught_alike() -> None:
+    game = games.make("connect4")
+    opening = [game.initial_state().move_to_action(move) for move in "334455"]
+    (record,) = serial_records(
+        game, [PlayerSpec(kind="uniform", search=DECISIVE)], num_games=1, openings=[opening],
+    ).values()  # fmt: skip
+    start, end = record.policy_offsets[6:8]
+    assert record.policy_actions[start:end].tolist() == [1, 5]
+    assert record.policy_weights[start:end].tolist() == [1.0, 1.0]
+    assert record.actions[6] in (1, 5) and record.num_plies == 7
 
 
 def test_a_gumbel_root_plays_it_however_unlikely() -> None:
