@@ -69,7 +69,8 @@ def value_labels(
     sign = np.where(players[first] == players, 1, -1)
     said = np.where(exact, record.results, record.root_values)
     outcomes = np.where(at < num, sign * said[first], record.returns[players])
-    return ValueLabels(outcomes.astype(np.float32), exact, (at < num) & ~exact[first])
+    outcomes = outcomes.astype(np.float32) + np.float32(0.0)  # no -0.0: a draw is a draw
+    return ValueLabels(outcomes, exact, (at < num) & ~exact[first])
 
 
 def search_values(
