@@ -120,8 +120,9 @@ class SearchConfig:
     search solver", 2008)."""
     decisive_moves: bool = False
     """Try the moves of every new leaf: where one wins at once the leaf is proven, and needs no
-    evaluation. Cheap where moves and ends are: not in chess. Needs the solver. Teytaud and Teytaud,
-    "On the huge benefit of decisive moves in Monte-Carlo tree search algorithms" (2010)."""
+    evaluation. Little beside a network's evaluation: 0.1 us a leaf in Connect Four, 3 in chess.
+    Needs the solver. Teytaud and Teytaud, "On the huge benefit of decisive moves in Monte-Carlo
+    tree search algorithms" (2010)."""
     endgame_nodes: int = 0
     """A self-play search first tries to search all that is left of the game, by alpha-beta, in so
     many positions, >= 0; if that suffices, result and moves are exact and nothing is simulated.
