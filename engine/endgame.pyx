@@ -152,8 +152,10 @@ cdef class Endgame:
             self.gave_up = True
             return 0
         child = self.children[depth]
-        key = node_key(state.hash_c() ^ self.salt, depth)
+        # The salt must not decide which positions share a slot: each call starts from nothing.
+        key = node_key(state.hash_c(), depth)
         slot = &self.slots[key & self.mask]
+        key ^= self.salt
         if slot.key == key and (slot.lower == slot.upper or slot.lower >= beta):
             distance[0] = slot.distance
             return slot.lower
@@ -186,7 +188,6 @@ cdef class Endgame:
                 cutoffs[action] += 1
                 break
         distance[0] = child_distance if best == RESULT_WIN else farthest
-        slot = &self.slots[key & self.mask]
         if slot.key != key:
             slot.key = key
             slot.lower = RESULT_LOSS

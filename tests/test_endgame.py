@@ -144,6 +144,12 @@ def test_what_was_asked_before_changes_nothing() -> None:
     assert 5 < sum(answer is None for answer, _ in there) < 35
 
 
+def test_a_position_takes_as_many_positions_whenever_it_is_asked_about() -> None:
+    endgame = Endgame(CONNECT4, 300)
+    for state in random_positions(CONNECT4, 300, left=16, seed=3):
+        assert len({(endgame.prove(state) is None, endgame.num_nodes) for _ in range(20)}) == 1
+
+
 def test_a_finished_game_and_a_foreign_position_are_refused() -> None:
     with pytest.raises(ValueError, match="the game is over"):
         Endgame(CONNECT4, 10).prove(CONNECT4.state_from_text("1212121"))
