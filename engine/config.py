@@ -134,6 +134,13 @@ class SearchConfig:
     endgame_fraction: float = 1.0
     """Share of the full searches solved so that are trained on, in [0, 1]: games go through their
     ends for nothing, and what searches find there by themselves need not fill the batches."""
+    leaf_endgame_nodes: int = 0
+    """The same for every new leaf: where so many positions, >= 0, suffice to search all that is
+    left of the game, the leaf is proven and needs no evaluation. Needs the solver; 0: off. Baier
+    and Winands, "MCTS-minimax hybrids" (IEEE TCIAIG 7, 2015)."""
+    leaf_endgame_from: int = 0
+    """The first ply of a game at which leaves are tried so; below 0 as `endgame_from`. In play and
+    analysis they are tried everywhere."""
     end_when_proven: bool = False
     """End a game at once when a search of this player has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""
@@ -188,6 +195,10 @@ class SearchConfig:
                 self.endgame_nodes >= 0 and (self.solver or not self.endgame_nodes),
             ),
             endgame_fraction=("in [0, 1]", 0 <= self.endgame_fraction <= 1),
+            leaf_endgame_nodes=(
+                "an integer >= 0, and 0 without the solver",
+                self.leaf_endgame_nodes >= 0 and (self.solver or not self.leaf_endgame_nodes),
+            ),
             end_when_proven=(
                 "false without the solver", self.solver or not self.end_when_proven
             ),

@@ -106,8 +106,8 @@ cdef class Descent:
         Nodes of the arena; a search that needs more ends early and is counted. By default a
         kept subtree and a full search fit, or as many as the config's memory holds.
     spare
-        Another search of the same game and capacity whose spare arena and endgame search this one
-        shares.
+        Another search of the same game and capacity whose spare arena and endgame searches this
+        one shares.
     arena_bytes
         Of each arena, in place of the config's memory; 0: the config's.
     """
@@ -149,6 +149,9 @@ cdef class Descent:
             self.endgame = (Endgame(game, config.endgame_nodes) if spare is None
                             else spare.endgame)
         self.try_endgame = self.endgame is not None
+        if config.leaf_endgame_nodes:
+            self.leaf_endgame = (Endgame(game, config.leaf_endgame_nodes) if spare is None
+                                 else spare.leaf_endgame)
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver
@@ -298,6 +301,11 @@ cdef class Descent:
                         tree.status[node] = NODE_TERMINAL
                         tree.value[node] = 1.0
                         tree.distance[node] = 1
+                    elif (self.leaf_endgame is not None and depth >= self.leaf_endgame_depth
+                            and self.leaf_endgame.prove_value(self.state)):
+                        tree.status[node] = NODE_TERMINAL
+                        tree.value[node] = self.leaf_endgame.result
+                        tree.distance[node] = self.leaf_endgame.distance
                     else:
                         self.pending[row].depth = depth
                         break

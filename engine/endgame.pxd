@@ -1,6 +1,7 @@
 # What is left of a game, searched to its end: alpha-beta over win, draw and loss, with a budget.
 #
-#   solve ──▶ result of the position, and of each of its moves ──▶ Search.take_proofs
+#   solve ──▶ result of a root, and of each of its moves ──▶ Search._take_proofs
+#   prove_value ──▶ result of a leaf alone ──▶ Descent.gather
 #          └▶ nothing, where the budget runs out first
 #
 # It knows the rules and nothing else, like the search. Each call starts from nothing, so that
@@ -24,12 +25,18 @@ cdef struct bounds_t:        # a slot of the table
     int8_t upper
     int16_t distance
 
+cdef inline int32_t first_ply(Game game, int32_t ply) noexcept:
+    """The ply of a game at which ends are tried first; below 0 it is counted back from the longest
+    possible game."""
+    return ply if ply >= 0 else max(0, game.max_game_length + ply)
+
+
 cdef class Endgame:
     cdef readonly Game game
     cdef readonly int64_t max_nodes        # positions that a call may look at for a result
     cdef int64_t limit                     # that this call may have looked at by now
     cdef readonly int64_t num_nodes        # looked at by the last call
-    cdef int8_t result                     # that the last call found, an edge_result_t
+    cdef int8_t result                     # that the last call found, for the player to move
     cdef int16_t distance                  # plies to the end that it promises
     cdef int32_t num_proofs                # actions of the last position
     cdef proof_t* proofs                   # [max_legal_actions]
@@ -43,6 +50,7 @@ cdef class Endgame:
     cdef action_t* actions                 # [max_depth, max_legal_actions]
     cdef int32_t* cutoffs                  # [2, num_actions] how often a player's action cut
 
+    cdef bint prove_value(self, GameState state) except -1 nogil
     cdef bint solve(self, GameState state) except -1 nogil
     cdef int _value(self, GameState state, int32_t depth, int alpha, int beta,
                     int16_t* distance) except -2 nogil

@@ -64,6 +64,22 @@ cdef class Endgame:
         free(self.proofs)
         free(self.cutoffs)
 
+    cdef bint prove_value(self, GameState state) except -1 nogil:
+        """Prove the result of `state`, where somebody is to move; returns whether the budget
+        sufficed."""
+        cdef int value
+        self.salt = mix64(self.salt + 1)
+        self.num_nodes = 0
+        self.limit = self.max_nodes
+        self.gave_up = False
+        self.result = RESULT_UNKNOWN
+        memset(self.cutoffs, 0, 2 * self.game.num_actions * sizeof(int32_t))
+        value = self._value(state, 0, RESULT_LOSS, RESULT_WIN, &self.distance)
+        if self.gave_up:
+            return False
+        self.result = <int8_t>value
+        return True
+
     cdef bint solve(self, GameState state) except -1 nogil:
         """Prove the result of `state`, where somebody is to move, and which of its moves keep it.
 
@@ -77,18 +93,11 @@ cdef class Endgame:
         cdef int8_t result
         cdef int16_t longest = 0
         cdef proof_t* proof
-        self.salt = mix64(self.salt + 1)
-        self.num_nodes = 0
-        self.limit = self.max_nodes
-        self.gave_up = False
-        self.result = RESULT_UNKNOWN
-        memset(self.cutoffs, 0, 2 * self.game.num_actions * sizeof(int32_t))
-        value = self._value(state, 0, RESULT_LOSS, RESULT_WIN, &self.distance)
-        if self.gave_up:
+        if not self.prove_value(state):
             return False
-        result = <int8_t>value
+        result, self.result = self.result, RESULT_UNKNOWN       # until a move is known to keep it
         self.limit += self.num_nodes
-        alpha = max(value - 1, <int>RESULT_LOSS)
+        alpha = max(result - 1, <int>RESULT_LOSS)
         self.num_proofs = state.legal_actions_c(self.actions)
         for i in range(self.num_proofs):
             # The search below the root leaves its list of actions as it is.
@@ -210,13 +219,22 @@ cdef class Endgame:
             The result for the player to move, -1, 0 or 1, and a dict of actions: the result of
             each that keeps it, or is known to be worse. None: the budget did not suffice.
         """
-        if state.game is not self.game:
-            raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
-        if state.is_terminal():
-            raise ValueError(f"the game is over in {state.to_text()!r}: nothing to search")
+        self._check(state)
         if not self.solve(state):
             return None
         return self.result, {
             self.proofs[i].action: self.proofs[i].result
             for i in range(self.num_proofs) if self.proofs[i].result != RESULT_UNKNOWN
         }
+
+    def value(self, GameState state not None):
+        """The result of `state` alone, -1, 0 or 1 for the player to move; None: the budget did not
+        suffice."""
+        self._check(state)
+        return self.result if self.prove_value(state) else None
+
+    def _check(self, GameState state):
+        if state.game is not self.game:
+            raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
+        if state.is_terminal():
+            raise ValueError(f"the game is over in {state.to_text()!r}: nothing to search")

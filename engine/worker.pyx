@@ -24,6 +24,7 @@ from engine.ending cimport (
     is_proven_end,
     is_reanalysed,
 )
+from engine.endgame cimport first_ply
 from engine.inflight cimport InFlight
 from engine.journal cimport JOURNAL_FINISHED, JOURNAL_FREE, JOURNAL_PLAYING, Journal
 from engine.local cimport LocalRollout, LocalUniform
@@ -94,9 +95,9 @@ cdef class Player:
         self.final_root_policy_temperature = config.final_root_policy_temperature
         self.endgame_from = -1
         if config.endgame_nodes:
-            self.endgame_from = config.endgame_from if config.endgame_from >= 0 else max(
-                0, game.max_game_length + config.endgame_from)
+            self.endgame_from = first_ply(game, config.endgame_from)
         self.endgame_fraction = config.endgame_fraction
+        self.leaf_endgame_from = first_ply(game, config.leaf_endgame_from)
         self.noise = config.dirichlet_fraction > 0
         self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
@@ -560,6 +561,7 @@ cdef class Worker:
                 player.progress = self.control.progress
                 player.num_simulations = player.config.simulations_at(player.progress)
         search.try_endgame = player.endgame_from >= 0 and slot.ply >= player.endgame_from
+        search.leaf_endgame_depth = player.leaf_endgame_from - slot.ply
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
             player.noise_always or (player.noise and slot.full_search),

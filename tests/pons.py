@@ -115,10 +115,15 @@ def nearest_checkpoints(run: Path, minutes: Sequence[float]) -> list[tuple[float
 
 
 def asked(
-    model: Path, simulations: int, endgame: int, questions: Sequence[Question], judge: Judge
+    model: Path,
+    simulations: int,
+    endgame: int,
+    leaf_endgame: int,
+    questions: Sequence[Question],
+    judge: Judge,
 ) -> dict[str, dict[str, Any]]:
     """The rates of a checkpoint."""
-    who = contestant(str(model), simulations).solving_ends(endgame)
+    who = contestant(str(model), simulations).solving_ends(endgame, leaf_endgame)
     lines = [question.line for question in questions]
     found = searched_answers(GAME, who.player(0), who.evaluator(), lines, seed=1)
     assert found is not None  # nothing here gives up
@@ -134,6 +139,7 @@ def main() -> None:
     parser.add_argument("--positions", type=Path, default=POSITIONS)
     parser.add_argument("--every", type=int, default=1, help="ask every n-th position only")
     parser.add_argument("--endgame", type=int, default=0, help="see ringzero evaluate --endgame")
+    parser.add_argument("--leaf-endgame", type=int, default=1000, help="the same")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     questions, judge = read_questions(args.positions)[:: args.every], bitbully_judge()
@@ -143,7 +149,9 @@ def main() -> None:
         print(f"{'minutes':>7} {'sims':>5}" + "".join(f"{name:>22}" for name in SETS.values()))
     for at, path in nearest_checkpoints(args.run, minutes):
         for simulations in map(int, args.simulations.split(",")):
-            found = asked(path, simulations, args.endgame, questions, judge)
+            found = asked(
+                path, simulations, args.endgame, args.leaf_endgame, questions, judge
+            )
             rows.append({"minutes": at, "checkpoint": str(path), "simulations": simulations,
                          "sets": found})  # fmt: skip
             if not args.json:

@@ -17,6 +17,7 @@ from trainer.cli_options import (
     Endgame,
     GameName,
     Json,
+    LeafEndgame,
     Precision,
     Quiet,
     Seconds,
@@ -53,6 +54,7 @@ def arena(
     resign: Annotated[float, Parameter(validator=Number(gte=-1, lte=0))] = 0.0,
     end_proven: Annotated[bool, Parameter(negative=())] = False,
     endgame: Endgame = 0,
+    leaf_endgame: LeafEndgame = 1_000,
     device: Device = "auto",
     backend: Backend = "auto",
     precision: Precision = "auto",
@@ -127,7 +129,7 @@ def arena(
     one, two = (
         replace(who, seconds=0.0 if who.kind in ("external", "random") else limit)
         .ending_early(resign=resign, proven=end_proven)
-        .solving_ends(endgame)
+        .solving_ends(endgame, leaf_endgame)
         for who, limit in zip((one, two), limits, strict=True)
     )
     rules = game_of(one, two, game=game)
@@ -178,6 +180,7 @@ def evaluate(
     simulations: Count = 100,
     leaves: AtLeastOne = 1,
     endgame: Endgame = 0,
+    leaf_endgame: LeafEndgame = 1_000,
     game: GameName = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -207,7 +210,8 @@ def evaluate(
 
     compute = Compute(device, backend, precision)
     who = contestant(player, max(1, simulations), symmetric=symmetric, compute=compute)
-    who = replace(who, search=replace(who.search, leaves_in_flight=leaves)).solving_ends(endgame)
+    who = replace(who, search=replace(who.search, leaves_in_flight=leaves))
+    who = who.solving_ends(endgame, leaf_endgame)
     rules = game_of(who, game=game)
     known = read_positions(positions, rules)
     report: dict[str, Any] | None

@@ -67,6 +67,13 @@ Endgame = Annotated[
         validator=Number(gte=0),
     ),
 ]
+LeafEndgame = Annotated[
+    int,
+    Parameter(
+        help="The same for every leaf of its tree, in the last plies of short games; 0: never.",
+        validator=Number(gte=0),
+    ),
+]
 Out = Annotated[Path | None, Parameter(help="Write the figures to this file, as JSON.")]
 
 

@@ -17,6 +17,12 @@ from trainer.engines.base import parse_command
 __all__ = ["Contestant", "contestant", "find_model", "game_of", "match_search"]
 
 EXTERNAL = ("uci:", "gtp:")
+LEAF_NODES = 1_000
+PLAYING = SearchConfig(
+    solver=True, decisive_moves=True, leaf_endgame_nodes=LEAF_NODES, leaf_endgame_from=-22
+)
+"""What a network's player searches with: all that knows the rules better than a network does and
+costs little beside it. Ends come into reach in the last plies of short games only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +68,20 @@ class Contestant:
         )
         return replace(self, search=search)
 
-    def solving_ends(self, nodes: int) -> "Contestant":
-        """The same player, who first tries to search all that is left of the game.
+    def solving_ends(self, nodes: int, leaf_nodes: int = LEAF_NODES) -> "Contestant":
+        """The same player, who first tries to search all that is left of the game. Networks only.
 
         Parameters
         ----------
         nodes
-            In at most so many positions, see `SearchConfig.endgame_nodes`; 0: never. Networks only.
+            In at most so many positions, see `SearchConfig.endgame_nodes`; 0: never.
+        leaf_nodes
+            And so many for each leaf, see `SearchConfig.leaf_endgame_nodes`; 0: never.
         """
-        able = self.kind == "network" and self.search.solver
-        return replace(self, search=replace(self.search, endgame_nodes=nodes if able else 0))
+        if self.kind != "network" or not self.search.solver:
+            return self
+        search = replace(self.search, endgame_nodes=nodes, leaf_endgame_nodes=leaf_nodes)
+        return replace(self, search=search)
 
     def player(self, model: int) -> PlayerSpec:
         """For a pool whose model number `model` is this contestant's."""
@@ -93,7 +103,7 @@ class Contestant:
 def match_search(num_simulations: int, base: SearchConfig | None = None) -> SearchConfig:
     """A search that plays for the result: no noise, no fast searches, the most visited move, all
     simulations on every move, whatever was kept of the tree, and the game to its end, of which
-    nothing is known but what the simulations prove."""
+    nothing is known beforehand."""
     return replace(
         base or SearchConfig(),
         num_simulations=num_simulations,
@@ -131,8 +141,7 @@ def contestant(
     num_simulations
         Of a network player's move.
     base
-        Its other search settings; by default those of `SearchConfig`, with the solver and
-        decisive moves.
+        Its other search settings; by default `PLAYING`.
     symmetric
         Whether a network is asked about a position's mirror images, too.
     compute
@@ -164,7 +173,7 @@ def contestant(
             "gtp:PROGRAM, or the path of a run, a checkpoint or a model.safetensors; RUN:best and "
             "RUN:STEP name a run's checkpoint"
         )
-    search = match_search(num_simulations, base or SearchConfig(solver=True, decisive_moves=True))
+    search = match_search(num_simulations, base or PLAYING)
     return Contestant(text, "network", search, find_model(text), symmetric, compute)
 
 
