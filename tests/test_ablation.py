@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import random
 import shutil
 import signal
@@ -21,6 +22,7 @@ from trainer.ablation_figures import (
     pooled,
     time_ratio,
 )
+from trainer.ablation_training import AblationError, Side, halves, train_side_by_side
 from trainer.arena.ratings import Z95
 from trainer.config import LearnerConfig, RunConfig, preset_names, resolve
 from trainer.switch import read_switches
@@ -55,7 +57,8 @@ def test_plain_switches_everything_off_that_a_preset_switches_on(preset) -> None
     assert not config.learner.auxiliary and config.learner.relabel == off.relabel
     assert config.learner.merge_duplicates == off.merge_duplicates
     assert not config.search.end_when_proven and not config.search.gumbel_actions
-    assert not config.search.endgame_nodes and not config.learner.value_td_lambda
+    assert not config.search.endgame_nodes and not config.search.leaf_endgame_nodes
+    assert not config.learner.value_td_lambda
     assert config.selfplay.start_share == config.selfplay.reanalyse_share == 0
 
 
@@ -95,20 +98,63 @@ def test_an_ablation_without_sense_is_refused(switch, settings, says, tmp_path) 
     assert not list(tmp_path.iterdir())
 
 
-def test_arms_change_their_order_from_seed_to_seed(tmp_path) -> None:
+def test_each_switch_has_a_twin_without_it_and_nothing_else_differs(tmp_path) -> None:
     work = Ablation(
-        "tictactoe", read_switches("search.c_init=2,search.solver=false"), "1m", (3, 4, 5),
+        "tictactoe", read_switches("search.c_init=2,search.solver=false"), "1m", (3, 4),
         runs=tmp_path,
     )  # fmt: skip
     trained = [part.key for part in work.parts() if part.key.startswith("train")]
-    names = [key.removeprefix("train ").split(",")[0] for key in trained]
-    there = ["base", "search.c_init=2", "search.solver=false"]
-    assert names == [*there, *there[::-1], *there]
-    # The same options with and without, but for the switch.
-    base, other = (work.command(arm, 3) for arm in (None, work.switches[0]))
+    assert trained == [
+        "train search.c_init=2, seed 3", "train search.solver=false, seed 3",
+        "train search.c_init=2, seed 4", "train search.solver=false, seed 4",
+    ]  # fmt: skip
+    switch = work.switches[0]
+    base, other = (work.command(switch, side, 3) for side in ("without", "with"))
     assert base[:2] == ["train", "tictactoe"] and base[-2:] == ["--max-time", "1m"]
-    assert set(other) - set(base) == {str(work.run_folder(work.switches[0], 3)),
-                                      "--search.c_init=2"}  # fmt: skip
+    assert set(other) - set(base) == {
+        str(work.run_folder(switch, "with", 3)), "--search.c_init=2"
+    }  # fmt: skip
+
+
+def test_the_cores_are_halved() -> None:
+    one, other = halves()
+    cores = os.sched_getaffinity(0)
+    assert len(one) == len(other) == len(cores) // 2
+    assert not one & other and one | other <= cores
+
+
+def test_both_sides_run_at_once_each_on_its_own_cores(tmp_path) -> None:
+    # Each waits for the other: one after the other they would never end.
+    program = """
+import json, os, pathlib, sys, time
+mine, other = map(pathlib.Path, sys.argv[1:3])
+mine.touch()
+deadline = time.monotonic() + 60
+while not other.exists() and time.monotonic() < deadline:
+    time.sleep(0.01)
+print(json.dumps({"met": other.exists(), "cores": sorted(os.sched_getaffinity(0))}))
+"""
+    cores = sorted(os.sched_getaffinity(0))
+    shares = [frozenset(cores[:1]), frozenset(cores[-1:])]
+    files = [tmp_path / "a", tmp_path / "b"]
+    sides = [
+        Side([str(mine), str(other)], tmp_path / f"{mine.name}.log", share)
+        for mine, other, share in zip(files, files[::-1], shares, strict=True)
+    ]
+    found = train_side_by_side(sides, lambda seconds: None, lambda: 0, program=program)
+    assert found == [{"met": True, "cores": sorted(share)} for share in shares]
+
+
+def test_when_one_side_fails_the_other_is_stopped(tmp_path) -> None:
+    program = """
+import signal, sys
+if sys.argv[1] == "bad":
+    sys.exit("no such thing")
+signal.pause()
+"""
+    sides = [Side([word], tmp_path / f"{word}.log", frozenset()) for word in ("good", "bad")]
+    with pytest.raises(AblationError, match=r"ringzero bad failed with exit code 1: no such"):
+        train_side_by_side(sides, lambda seconds: None, lambda: 0, program=program)
 
 
 # -- figures ----------------------------------------------------------------------------------
@@ -215,23 +261,22 @@ def test_an_ablation_that_is_killed_goes_on_and_keeps_what_was_done(
 ) -> None:
     runs = tmp_path / "runs"
     with start(*typed) as process:
-        second = runs / "search.solver=false-seed1" / "run.db"
-        wait_for(lambda: "train base, seed 1" in state(runs) and second.exists(), 90, "two runs")
+        wait_for(lambda: any(key.startswith("train") for key in state(runs)), 90, "two runs")
         children = offspring(process.pid)
         process.kill()
         process.communicate()
     wait_for(lambda: not any(map(is_alive, children)), 10, "the children's end")
-    first = state(runs)["train base, seed 1"]
-    model = next((runs / "base-seed1" / "checkpoints").glob("*/meta.json"))
+    trained = "train search.solver=false, seed 1"
+    first = state(runs)[trained]
+    model = next((runs / "search.solver=false-seed1" / "with" / "checkpoints").glob("*/meta.json"))
     written = model.stat().st_mtime_ns
     assert here(*typed, "--json") == 0
     report = json.loads(capfd.readouterr().out)
-    assert state(runs)["train base, seed 1"] == first and model.stat().st_mtime_ns == written
+    assert state(runs)[trained] == first and model.stat().st_mtime_ns == written
     assert report["done"].keys() == {
-        "train base, seed 1", "train search.solver=false, seed 1",
-        "match search.solver=false, seed 1, 20 games of 4",
-        f"grade base, seed 1, {tmp_path}/positions.jsonl at 4",
-        f"grade search.solver=false, seed 1, {tmp_path}/positions.jsonl at 4",
+        trained, "match search.solver=false, seed 1, 20 games of 4",
+        f"grade without search.solver=false, seed 1, {tmp_path}/positions.jsonl at 4",
+        f"grade with search.solver=false, seed 1, {tmp_path}/positions.jsonl at 4",
     }  # fmt: skip
     (found,) = report["switches"]
     assert found["lo"] < found["elo"] < found["hi"] and len(found["seeds"]) == 1
@@ -260,8 +305,8 @@ def test_an_ablation_that_is_killed_goes_on_and_keeps_what_was_done(
 def test_an_ablation_stops_when_asked_and_says_how_to_go_on(typed, tmp_path) -> None:
     endless = [arg for arg in typed if "max_generations" not in arg]
     with start(*endless) as process:
-        base = tmp_path / "runs" / "base-seed1"
-        wait_for(lambda: log_lines(base), 90, "a generation")
+        pair = [tmp_path / "runs/search.solver=false-seed1" / side for side in ("without", "with")]
+        wait_for(lambda: all(map(log_lines, pair)), 90, "a generation of both")
         children = offspring(process.pid)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -269,14 +314,16 @@ def test_an_ablation_stops_when_asked_and_says_how_to_go_on(typed, tmp_path) -> 
     assert "typed again, it goes on" in err and "Traceback" not in err
     wait_for(lambda: not any(map(is_alive, children)), 5, "the children's end")
     assert state(tmp_path / "runs") == {}
-    assert isinstance(resolve(str(base / "config.toml")), RunConfig)
-    assert len(list((base / "checkpoints").iterdir())) > 1
+    for run in pair:
+        assert isinstance(resolve(str(run / "config.toml")), RunConfig)
+        assert len(list((run / "checkpoints").iterdir())) > 1
 
 
 def test_a_run_that_fails_is_named_with_its_last_words(tmp_path, capfd) -> None:
     runs = tmp_path / "runs"
-    (runs / "base-seed1").mkdir(parents=True)
-    (runs / "base-seed1" / "thesis.txt").write_text("do not touch")
+    run = runs / "search.c_init=2-seed1" / "with"
+    run.mkdir(parents=True)
+    (run / "thesis.txt").write_text("do not touch")
     typed = ("ablate", "tictactoe", "--switch", "search.c_init=2", "--budget", "9s", "--quiet",
              "--seeds", "1", "--runs", runs, "--out", tmp_path / "out")  # fmt: skip
     assert here(*typed) == 1

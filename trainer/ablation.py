@@ -1,14 +1,16 @@
-"""What a switch is worth: runs with and without it, equally long, one after the other.
+"""What a switch is worth: a run with it and one without, equally long, side by side.
 
-Every part (a run trained, a match played, a player graded) is noted in the work folder as it
-ends, and run folders resume by themselves: typed again, an ablation goes on where it stopped.
+Every part (a pair of runs trained, a match played, a player graded) is noted in the work folder
+as it ends, and run folders resume by themselves: typed again, an ablation goes on where it
+stopped.
 
 ::
 
     runs/ablations/NAME/
         ablation.json          settings, and what is done
-        base-seed1/            a run without the switch
-        SWITCH-seed1/          and one with it
+        SWITCH-seed1/          a pair of runs, trained by ablation_training
+            without/
+            with/
 """
 
 import contextlib
@@ -16,11 +18,8 @@ import datetime
 import hashlib
 import json
 import math
-import os
 import shlex
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ from typing import Any
 import games as rules
 from engine.errors import ConfigError, EngineError, StoreError
 from trainer.ablation_figures import Curve, TimeRatio, markdown, mean_ratio, pooled, time_ratio
+from trainer.ablation_training import Side, halves, train_side_by_side
 from trainer.arena.match import play_match
 from trainer.arena.players import Contestant, contestant
 from trainer.bench.common import machine
@@ -41,23 +41,16 @@ from trainer.files import write_atomically
 from trainer.replay import ReplayStore
 from trainer.switch import Switch
 
-__all__ = ["Ablation", "AblationError", "Part", "Stopped"]
+__all__ = ["Ablation", "Part", "Stopped"]
 
-BASE = "base"
+SIDES = ("without", "with")
 STATE = "ablation.json"
-# The child dies with this process, however it ends.
-CHILD = "import sys; from engine.process import die_with; die_with(int(sys.argv.pop(1))); \
-from trainer.cli import main; main()"
 
 Tell = Callable[[str, float, float], None]
 """Told the part in hand, the share of it that is done, and the seconds that all training that is
 left will take."""
 Progress = Callable[[float], None]
 """Told the share of a part that is done."""
-
-
-class AblationError(EngineError):
-    """A run of an ablation failed."""
 
 
 class Stopped(EngineError):
@@ -149,28 +142,23 @@ class Ablation:
 
     def parts(self) -> list[Part]:
         """Everything that an ablation consists of, in order."""
-        # Every other seed begins at the other end, so that a machine that slows down or speeds
-        # up does not favour an arm.
-        arms: list[Switch | None] = [None, *self.switches]
-        turns = [
-            (arm, seed)
-            for i, seed in enumerate(self.seeds)
-            for arm in (arms if i % 2 == 0 else arms[::-1])
-        ]
         budget_s = duration(self.budget)
+        pairs = [(switch, seed) for seed in self.seeds for switch in self.switches]
         found = [
-            Part(_key("train", arm, seed), partial(self._train, arm, seed), budget_s)
-            for arm, seed in turns
+            Part(_key("train", switch, seed), partial(self._train, switch, seed), budget_s)
+            for switch, seed in pairs
         ]
         found += [
             Part(self._match_key(switch, seed), partial(self._match, switch, seed))
-            for switch in self.switches
-            for seed in self.seeds
+            for switch, seed in pairs
         ]
         if self._known:
             found += [
-                Part(self._grade_key(arm, seed), partial(self._grade, arm, seed))
-                for arm, seed in turns
+                Part(
+                    self._grade_key(switch, side, seed), partial(self._grade, switch, side, seed)
+                )
+                for switch, seed in pairs
+                for side in SIDES
             ]
         return found
 
@@ -201,57 +189,41 @@ class Ablation:
                 del waiting[0]
         return self._report()
 
-    def run_folder(self, arm: Switch | None, seed: int) -> Path:
-        """Of the run with a switch, or without any."""
-        return self.folder / f"{arm.slug if arm else BASE}-seed{seed}"
+    def run_folder(self, switch: Switch, side: str, seed: int) -> Path:
+        """Of the run with the switch, or of its twin without."""
+        return self.folder / f"{switch.slug}-seed{seed}" / side
 
-    def command(self, arm: Switch | None, seed: int) -> list[str]:
+    def command(self, switch: Switch, side: str, seed: int) -> list[str]:
         """What trains that run, as arguments of ringzero."""
-        values = {**self.overrides, **(arm.values if arm else {})}
+        values = {**self.overrides, **(switch.values if side == "with" else {})}
         files = (arg for file in self.files for arg in ("--config", str(file)))
         return [
-            "train", self.preset, "--run", str(self.run_folder(arm, seed)), "--seed", str(seed),
-            "--max-time", self.budget, *files, *(f"--{k}={v}" for k, v in values.items()),
-            *(["--serial"] if self.serial else []),
+            "train", self.preset, "--run", str(self.run_folder(switch, side, seed)),
+            "--seed", str(seed), "--max-time", self.budget, *files,
+            *(f"--{k}={v}" for k, v in values.items()), *(["--serial"] if self.serial else []),
         ]  # fmt: skip
 
-    def _train(self, arm: Switch | None, seed: int, on_progress: Progress) -> dict[str, Any]:
-        """A process of its own, with the whole machine and nothing left over from other runs."""
-        folder = self.run_folder(arm, seed)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        before, begun = self._trained_s(folder), time.monotonic()
-        with open(self.folder / f"{folder.name}.log", "w+") as errors, subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(os.getpid()), *self.command(arm, seed), "--json"],
-            stdout=subprocess.PIPE, stderr=errors, text=True,
-            process_group=0,  # Ctrl-C comes from here, once
-        ) as child:  # fmt: skip
-            try:
-                asked = False
-                while True:
-                    with contextlib.suppress(subprocess.TimeoutExpired):
-                        out, _ = child.communicate(timeout=0.5)
-                        break
-                    if self._signal and not asked:
-                        asked = True
-                        child.send_signal(signal.SIGTERM)
-                    seconds = before + time.monotonic() - begun
-                    on_progress(min(1.0, seconds / duration(self.budget)))
-            except BaseException:
-                child.kill()
-                raise
-            if self._signal:
-                raise Stopped(self._signal)
-            if child.returncode:
-                errors.seek(0)
-                raise AblationError(
-                    f"ringzero {shlex.join(self.command(arm, seed))} failed with exit code "
-                    f"{child.returncode}: {errors.read().strip()[-2000:]}"
-                )
-        outcome = json.loads(out)
-        return {
-            **{name: outcome[name] for name in ("generation", "games", "elapsed_s")},
-            "commit": machine()["commit"],
+    def _train(self, switch: Switch, seed: int, on_progress: Progress) -> dict[str, Any]:
+        """Both runs at once; seeds take turns in which half of the cores has the switch."""
+        cores = halves() if self.seeds.index(seed) % 2 == 0 else halves()[::-1]
+        folders = [self.run_folder(switch, side, seed) for side in SIDES]
+        sides = [
+            Side(self.command(switch, side, seed), folder.with_name(f"{side}.log"), share)
+            for side, folder, share in zip(SIDES, folders, cores, strict=True)
+        ]
+        before = min(map(self._trained_s, folders))
+
+        def on_poll(seconds: float) -> None:
+            on_progress(min(1.0, (before + seconds) / duration(self.budget)))
+
+        outcomes = train_side_by_side(sides, on_poll, lambda: self._signal)
+        if outcomes is None:
+            raise Stopped(self._signal)
+        trained = {
+            side: {name: outcome[name] for name in ("generation", "games", "elapsed_s")}
+            for side, outcome in zip(SIDES, outcomes, strict=True)
         }
+        return {**trained, "commit": machine()["commit"]}
 
     def _match(self, switch: Switch, seed: int, on_progress: Progress) -> dict[str, Any]:
         """The run with the switch against the one without: paired openings, the same search."""
@@ -261,7 +233,8 @@ class Ablation:
             return bool(self._signal)
 
         found = play_match(
-            self.game, self._player(switch, seed), self._player(None, seed), self.games,
+            self.game, self._player(switch, "with", seed), self._player(switch, "without", seed),
+            self.games,
             opening_plies=self.config.evaluation.opening_plies, seed=seed, serial=self.serial,
             on_game=on_game,
         )  # fmt: skip
@@ -269,32 +242,36 @@ class Ablation:
             raise Stopped(self._signal)
         return found.as_json()
 
-    def _grade(self, arm: Switch | None, seed: int, on_progress: Progress) -> dict[str, Any]:
+    def _grade(
+        self, switch: Switch, side: str, seed: int, on_progress: Progress
+    ) -> dict[str, Any]:
         def on_position(num: int) -> bool:
             on_progress(num / len(self._known))
             return bool(self._signal)
 
         found = grade(
-            self._player(arm, seed), self.game, self._known, seed=seed, on_progress=on_position
-        )
+            self._player(switch, side, seed), self.game, self._known, seed=seed,
+            on_progress=on_position,
+        )  # fmt: skip
         if found is None:
             raise Stopped(self._signal)
         return found
 
-    def _player(self, arm: Switch | None, seed: int) -> Contestant:
+    def _player(self, switch: Switch, side: str, seed: int) -> Contestant:
         """A run's newest weights, with the search of the preset: what was learned is compared,
         not how it is used."""
         config = self.config
         return contestant(
-            str(self.run_folder(arm, seed)), self.simulations, config.search,
+            str(self.run_folder(switch, side, seed)), self.simulations, config.search,
             compute=config.selfplay.compute,
         )  # fmt: skip
 
     def _match_key(self, switch: Switch, seed: int) -> str:
         return f"{_key('match', switch, seed)}, {self.games} games of {self.simulations}"
 
-    def _grade_key(self, arm: Switch | None, seed: int) -> str:
-        return f"{_key('grade', arm, seed)}, {self.positions} at {self.simulations}"
+    def _grade_key(self, switch: Switch, side: str, seed: int) -> str:
+        key = _key(f"grade {side}", switch, seed)
+        return f"{key}, {self.positions} at {self.simulations}"
 
     # -- what is on disk ------------------------------------------------------------------
 
@@ -343,7 +320,6 @@ class Ablation:
 
     def _report(self) -> dict[str, Any]:
         """Plain values of everything that was found; what is not known is None."""
-        turns = [(arm, seed) for seed in self.seeds for arm in (None, *self.switches)]
         return {
             "name": self.name,
             "preset": self.preset,
@@ -357,7 +333,10 @@ class Ablation:
             "commits": sorted({d["commit"] for d in self._state["done"].values() if "commit" in d}),
             "switches": [self._found(switch) for switch in self.switches],
             "commands": [
-                f"ringzero {shlex.join(self.command(arm, seed))}" for arm, seed in turns
+                f"ringzero {shlex.join(self.command(switch, side, seed))}"
+                for seed in self.seeds
+                for switch in self.switches
+                for side in SIDES
             ],
             "done": self._state["done"],
             "settings": self._state["settings"],
@@ -384,11 +363,11 @@ class Ablation:
         if not self._known:
             return None
         rates = {
-            name: [
-                1 - self._state["done"][self._grade_key(arm, seed)]["outcome_perfect"]
+            side: [
+                1 - self._state["done"][self._grade_key(switch, side, seed)]["outcome_perfect"]
                 for seed in self.seeds
             ]
-            for name, arm in (("without", None), ("with", switch))
+            for side in SIDES
         }
         return {
             **{name: math.fsum(found) / len(found) for name, found in rates.items()},
@@ -399,8 +378,7 @@ class Ablation:
         """Time to equal strength, by what it was measured against: geometric means."""
         found: dict[str, list[TimeRatio]] = {}
         for seed in self.seeds:
-            without = self._curves(self.run_folder(None, seed))
-            with_ = self._curves(self.run_folder(switch, seed))
+            without, with_ = (self._curves(self.run_folder(switch, s, seed)) for s in SIDES)
             for label in without.keys() & with_.keys():
                 ratio = time_ratio(without[label], with_[label])
                 if ratio is not None:
@@ -437,5 +415,5 @@ class Ablation:
                 signal.signal(number, handler)
 
 
-def _key(what: str, arm: Switch | None, seed: int) -> str:
-    return f"{what} {arm.name if arm else BASE}, seed {seed}"
+def _key(what: str, switch: Switch, seed: int) -> str:
+    return f"{what} {switch.name}, seed {seed}"

@@ -30,7 +30,7 @@ def ablate(
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Measure what a switch is worth: equal time with and without it, then a match.
+    """Measure what a switch is worth: equal time with and without it, side by side, then a match.
 
     Example: ringzero ablate connect4 --switch search.solver=false --budget 20m
 
@@ -44,7 +44,7 @@ def ablate(
         section.key=value, several by commas; a plus joins values tried together; or a group:
         plain, or a .toml file.
     budget
-        Time to train each run: 90s, 20m, 1h30m.
+        Time to train each run: 90s, 20m, 1h30m; a pair trains at once, half of the cores each.
     seeds
         Each is trained with and without the switch.
     games
