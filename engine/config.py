@@ -139,8 +139,7 @@ class SearchConfig:
     left of the game, the leaf is proven and needs no evaluation. Needs the solver; 0: off. Baier
     and Winands, "MCTS-minimax hybrids" (IEEE TCIAIG 7, 2015)."""
     leaf_endgame_from: int = 0
-    """The first ply of a game at which leaves are tried so; below 0 as `endgame_from`. In play and
-    analysis they are tried everywhere."""
+    """The first ply of a game at which leaves are tried so; below 0 as `endgame_from`."""
     end_when_proven: bool = False
     """End a game at once when a search of this player has proven its result, and credit that: the
     plies left would only play it out. Needs the solver."""

@@ -51,7 +51,8 @@ cdef class Descent:
     cdef bint try_endgame                  # this root may be near enough to the end; a caller's
     cdef bint solved                       # and it was: the tree is the endgame search's
     cdef readonly Endgame leaf_endgame     # of leaves, shared in the same way; None: never
-    cdef int32_t leaf_endgame_depth        # edges from the root to leaves near enough; a caller's
+    cdef int32_t leaf_endgame_from         # ply of the game
+    cdef int32_t leaf_endgame_depth        # edges from the root to that ply; a caller's
     cdef int32_t max_depth                 # columns of a path row
     cdef int32_t leaves_in_flight          # rows of the next three
     cdef int32_t num_pending               # leaves in flight now

@@ -14,7 +14,7 @@ from libc.stdlib cimport calloc, free, malloc
 
 from engine.atomic cimport prefetch
 from engine.decisive cimport wins_at_once
-from engine.endgame cimport Endgame
+from engine.endgame cimport Endgame, first_ply
 from engine.gumbel cimport GumbelRoot
 from engine.local cimport LocalEvaluator
 from engine.puct cimport SCALE_TABLE, exploration_scale, select_edge
@@ -152,6 +152,8 @@ cdef class Descent:
         if config.leaf_endgame_nodes:
             self.leaf_endgame = (Endgame(game, config.leaf_endgame_nodes) if spare is None
                                  else spare.leaf_endgame)
+        self.leaf_endgame_from = first_ply(game, config.leaf_endgame_from)
+        self.leaf_endgame_depth = self.leaf_endgame_from
         self.reuse_tree = config.reuse_tree
         self.count_kept = config.count_kept
         self.solver = config.solver

@@ -337,12 +337,13 @@ cdef class Search(Descent):
 
     # -- the Python face: analysis, play, tests -------------------------------------------
 
-    def set_state(self, GameState state not None):
-        """Search `state` from nothing."""
+    def set_state(self, GameState state not None, int32_t ply=0):
+        """Search `state`, so many plies into its game, from nothing."""
         if state.game is not self.game:
             raise ValueError(f"state must be of {self.game!r}, got one of {state.game!r}")
         self.restricted = False
         self.try_endgame = self.endgame is not None
+        self.leaf_endgame_depth = self.leaf_endgame_from - ply
         self.set_root(state)
 
     def restrict(self, actions):
@@ -362,6 +363,7 @@ cdef class Search(Descent):
         if self.num_pending:
             raise RuntimeError("leaves are in flight; finish the search first")
         self.try_endgame = self.endgame is not None
+        self.leaf_endgame_depth -= 1
         self.advance(action)
 
     def run(self, evaluator, num_simulations=None, *, seed=None):

@@ -56,7 +56,6 @@ cdef class Player:
     cdef double final_root_policy_temperature
     cdef int32_t endgame_from              # ply; -1: never
     cdef double endgame_fraction           # of what is solved there
-    cdef int32_t leaf_endgame_from         # ply
     cdef bint noise                        # at the root, in full searches
     cdef bint noise_always                 # in fast ones, too: nothing else varies a Gumbel root
     cdef early_t early                     # how it may end games

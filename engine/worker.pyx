@@ -97,7 +97,6 @@ cdef class Player:
         if config.endgame_nodes:
             self.endgame_from = first_ply(game, config.endgame_from)
         self.endgame_fraction = config.endgame_fraction
-        self.leaf_endgame_from = first_ply(game, config.leaf_endgame_from)
         self.noise = config.dirichlet_fraction > 0
         self.noise_always = config.gumbel_actions > 0 and config.gumbel_scale > 0
 
@@ -561,7 +560,7 @@ cdef class Worker:
                 player.progress = self.control.progress
                 player.num_simulations = player.config.simulations_at(player.progress)
         search.try_endgame = player.endgame_from >= 0 and slot.ply >= player.endgame_from
-        search.leaf_endgame_depth = player.leaf_endgame_from - slot.ply
+        search.leaf_endgame_depth = search.leaf_endgame_from - slot.ply
         search.begin(
             player.num_simulations if slot.full_search else player.fast_simulations,
             player.noise_always or (player.noise and slot.full_search),

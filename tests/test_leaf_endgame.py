@@ -133,3 +133,28 @@ def test_no_leaf_is_tried_before_its_ply() -> None:
         proven = np.flatnonzero(record.results != 2)
         assert (record.root_values[proven] == record.results[proven]).all()
     assert differ > 6
+
+
+def test_a_search_that_is_played_on_counts_its_plies() -> None:
+    config = SearchConfig(
+        num_simulations=40, solver=True, leaf_endgame_nodes=PLENTY, leaf_endgame_from=9
+    )
+    game = SMALL["connect4"]
+    evaluator, _ = opinions()
+
+    def questions(search: Search) -> int:
+        before = len(evaluator.asked)
+        search.run(evaluator)
+        return len(evaluator.asked) - before
+
+    line = [0, 1, 2, 3, 0, 1, 2, 3]
+    played = Search(game, config)
+    state = game.initial_state()
+    for action in line:
+        state.apply_action(action)
+        played.play(action)
+    told, untold = Search(game, config), Search(game, config)
+    told.set_state(state, len(line))
+    untold.set_state(state)
+    assert questions(played) == questions(told) == 1  # every leaf is at ply 9 or later
+    assert questions(untold) > 10

@@ -180,7 +180,7 @@ class Thinker:
 
     def forget(self) -> None:
         """Drop the tree."""
-        self._search.set_state(self._state)
+        self._search.set_state(self._state, len(self._line))
 
     def restrict(self, actions: Collection[int]) -> None:
         """Only `actions` count in this position, which is thought about from nothing."""

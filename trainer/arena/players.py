@@ -22,7 +22,8 @@ PLAYING = SearchConfig(
     solver=True, decisive_moves=True, leaf_endgame_nodes=LEAF_NODES, leaf_endgame_from=-22
 )
 """What a network's player searches with: all that knows the rules better than a network does and
-costs little beside it. Ends come into reach in the last plies of short games only."""
+costs little beside it. Ends come into reach in the last plies of short games only; in others leaves
+are never tried."""
 
 
 @dataclass(frozen=True, slots=True)
