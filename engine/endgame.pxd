@@ -48,11 +48,15 @@ cdef class Endgame:
     cdef list states                       # [max_depth]; `children` borrows from it
     cdef void** children                   # where a position of each depth tries its actions
     cdef action_t* actions                 # [max_depth, max_legal_actions]
-    cdef int32_t* cutoffs                  # [2, num_actions] how often a player's action cut
+    # How often a player's action has cut the search off, less how often it was tried in vain before
+    # another one did: anywhere, and in reply to the action before it.
+    cdef int32_t* cutoffs                  # [2, num_actions]
+    cdef int32_t* replies                  # [reply_mask + 1] of [2, num_actions + 1, num_actions]
+    cdef int32_t reply_mask                # large games' replies share entries
 
     cdef bint prove_value(self, GameState state) except -1 nogil
     cdef bint solve(self, GameState state) except -1 nogil
-    cdef int _value(self, GameState state, int32_t depth, int alpha, int beta,
+    cdef int _value(self, GameState state, int32_t depth, action_t last, int alpha, int beta,
                     int16_t* distance) except -2 nogil
     cdef int _child(self, GameState state, GameState child, int32_t depth, action_t action,
                     int alpha, int beta, int16_t* distance) except -2 nogil

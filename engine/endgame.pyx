@@ -2,11 +2,12 @@
 
 References
 ----------
-Knuth and Moore, "An analysis of alpha-beta pruning" (1975); Schaeffer, "The history heuristic"
-(1989), for the order of the moves.
+Knuth and Moore, "An analysis of alpha-beta pruning" (1975). For the order of the moves: Schaeffer,
+"The history heuristic" (1989); Uiterwijk, "The countermove heuristic" (1992); Winands et al., "The
+relative history heuristic" (2004).
 """
 
-from libc.stdint cimport int8_t, int16_t, int32_t, int64_t, uint64_t
+from libc.stdint cimport INT32_MIN, int8_t, int16_t, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc
 from libc.string cimport memset
 
@@ -19,6 +20,12 @@ from games.base cimport Game, GameState, action_t, mix64
 
 # An end with a line of more plies is given up at once: far from it an attempt is next to free.
 cdef int32_t MOST_PLIES = 40
+
+# A reply tells more than an action for itself, so many times as much. Of Connect Four's positions
+# at ply 20 of self-play a budget of 5,000 solved 18 % without replies, 46 % at a weight of 16, 52 %
+# at 64, 54 % at 1,024; of Othello's at ply 50 of random games 82, 100, 98 and 100 %.
+cdef int32_t REPLY_WEIGHT = 64
+cdef int32_t MOST_REPLIES = 8192
 
 
 cdef class Endgame:
@@ -51,8 +58,11 @@ cdef class Endgame:
             <size_t>self.max_depth * game.max_legal_actions * sizeof(action_t))
         self.proofs = <proof_t*>malloc(game.max_legal_actions * sizeof(proof_t))
         self.cutoffs = <int32_t*>malloc(2 * game.num_actions * sizeof(int32_t))
+        num_replies = min(2 * (game.num_actions + 1) * game.num_actions, MOST_REPLIES)
+        self.reply_mask = (1 << int(num_replies - 1).bit_length()) - 1
+        self.replies = <int32_t*>malloc((self.reply_mask + 1) * sizeof(int32_t))
         if (self.slots == NULL or self.children == NULL or self.actions == NULL
-                or self.proofs == NULL or self.cutoffs == NULL):
+                or self.proofs == NULL or self.cutoffs == NULL or self.replies == NULL):
             raise MemoryError(f"no memory for an endgame search of {max_nodes} positions")
         for i, state in enumerate(self.states):
             self.children[i] = <void*>state
@@ -63,6 +73,7 @@ cdef class Endgame:
         free(self.actions)
         free(self.proofs)
         free(self.cutoffs)
+        free(self.replies)
 
     cdef bint prove_value(self, GameState state) except -1 nogil:
         """Prove the result of `state`, where somebody is to move; returns whether the budget
@@ -74,7 +85,9 @@ cdef class Endgame:
         self.gave_up = False
         self.result = RESULT_UNKNOWN
         memset(self.cutoffs, 0, 2 * self.game.num_actions * sizeof(int32_t))
-        value = self._value(state, 0, RESULT_LOSS, RESULT_WIN, &self.distance)
+        memset(self.replies, 0, (self.reply_mask + 1) * sizeof(int32_t))
+        value = self._value(state, 0, self.game.num_actions, RESULT_LOSS, RESULT_WIN,
+                            &self.distance)
         if self.gave_up:
             return False
         self.result = <int8_t>value
@@ -136,24 +149,25 @@ cdef class Endgame:
             self.gave_up |= outcome != -1.0 and outcome != 0.0 and outcome != 1.0
             return <int>outcome
         if child.current_player_c() == player:
-            return self._value(child, depth + 1, alpha, beta, distance)
-        return -self._value(child, depth + 1, -beta, -alpha, distance)
+            return self._value(child, depth + 1, action, alpha, beta, distance)
+        return -self._value(child, depth + 1, action, -beta, -alpha, distance)
 
-    cdef int _value(self, GameState state, int32_t depth, int alpha, int beta,
+    cdef int _value(self, GameState state, int32_t depth, action_t last, int alpha, int beta,
                     int16_t* distance) except -2 nogil:
-        """The result of `state`, `depth` plies below the root, for its player, who is to move:
-        exact between alpha and beta, a bound where it reaches one of them; `distance` of a win or
-        a loss.
+        """The result of `state`, `depth` plies below the root and reached by the action `last`, for
+        its player, who is to move: exact between alpha and beta, a bound where it reaches one of
+        them; `distance` of a win or a loss. At the root `last` is `num_actions`.
 
         Once `gave_up` is set, what it returns says nothing.
         """
         cdef void* child
         cdef action_t* actions = self.actions + <size_t>depth * self.game.max_legal_actions
         cdef int32_t* cutoffs = self.cutoffs
+        cdef int64_t reply = <int64_t>last * self.game.num_actions
         cdef bounds_t* slot
         cdef uint64_t key
         cdef action_t action
-        cdef int32_t num, i, j
+        cdef int32_t num, i, j, score, best_score, first = 0
         cdef int value, best = RESULT_LOSS, first_alpha = alpha
         cdef int16_t child_distance = 0, farthest = 0
         self.num_nodes += 1
@@ -173,6 +187,7 @@ cdef class Endgame:
             return slot.upper
         if state.current_player_c() == 1:
             cutoffs += self.game.num_actions
+            reply += <int64_t>(self.game.num_actions + 1) * self.game.num_actions
         num = state.legal_actions_c(actions)
         # An action that wins at once comes first, then those that have cut most often.
         for i in range(num):
@@ -181,10 +196,14 @@ cdef class Endgame:
                 num = 1
                 break
         for i in range(num):
-            for j in range(i + 1, num):
-                if cutoffs[actions[j]] > cutoffs[actions[i]]:
-                    actions[i], actions[j] = actions[j], actions[i]
-            action = actions[i]
+            best_score = INT32_MIN
+            for j in range(i, num):
+                score = cutoffs[actions[j]] + (
+                    REPLY_WEIGHT * self.replies[(reply + actions[j]) & self.reply_mask])
+                if score > best_score:
+                    best_score, first = score, j
+            action = actions[first]
+            actions[i], actions[first] = action, actions[i]
             value = self._child(state, <GameState>child, depth, action, alpha, beta,
                                 &child_distance)
             if self.gave_up:
@@ -195,6 +214,10 @@ cdef class Endgame:
             alpha = max(alpha, value)
             if alpha >= beta or value == RESULT_WIN:
                 cutoffs[action] += 1
+                self.replies[(reply + action) & self.reply_mask] += 1
+                for j in range(i):
+                    cutoffs[actions[j]] -= 1
+                    self.replies[(reply + actions[j]) & self.reply_mask] -= 1
                 break
         distance[0] = child_distance if best == RESULT_WIN else farthest
         if slot.key != key:
