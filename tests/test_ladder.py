@@ -164,6 +164,8 @@ def test_a_chart_is_as_wide_as_its_bars_whatever_the_names() -> None:
 
 def described(weights: str, **more: object) -> dict[str, object]:
     search = {"num_simulations": 100, "endgame_nodes": more.pop("endgame", 0)}
+    if "leaf_endgame" in more:
+        search["leaf_endgame_nodes"] = more.pop("leaf_endgame")
     return {"name": "run", "kind": "network", "search": search, "weights": weights, **more}
 
 
@@ -173,6 +175,7 @@ def test_players_are_named_by_what_makes_them_stronger() -> None:
         "run @100 exact ends symmetric"
     )
     assert player_name(described("ab", seconds=0.5)) == "run @0.5s"
+    assert player_name(described("ab", leaf_endgame=0)) == "run @100 leaves 0"
 
 
 def test_checkpoints_of_one_name_are_told_apart_by_their_weights() -> None:

@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainer.arena.ladder import Ladder, Result
+from trainer.arena.players import LEAF_NODES
 from trainer.arena.store import Played, StoredMatch
 from trainer.plots import bar
 
@@ -43,6 +44,9 @@ def player_name(player: Mapping[str, object]) -> str:
         name += f" @{search['num_simulations']}"
     if isinstance(search, dict) and search.get("endgame_nodes"):
         name += " exact ends"
+    if isinstance(search, dict) and player["kind"] == "network":
+        nodes = search.get("leaf_endgame_nodes", LEAF_NODES)
+        name += "" if nodes == LEAF_NODES else f" leaves {nodes}"
     return name + (" symmetric" if player.get("symmetric") else "")
 
 
