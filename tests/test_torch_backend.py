@@ -54,6 +54,14 @@ def test_agrees_with_the_network(precision, tolerance, sizes):
         check(evaluator, network, runs, tolerance)
 
 
+def test_bf16_is_refused_where_the_cpu_cannot_emulate_it(monkeypatch):
+    monkeypatch.setattr(torch_backend, "fused_takes_bf16", lambda: False)
+    plan = lively_network(GAME).plan()
+    with pytest.raises(EvaluatorError, match="bf16 of the network needs a CPU with AVX-512"):
+        TorchEvaluator(GAME, plan, precision="bf16")
+    TorchEvaluator(GAME, plan, precision="auto")
+
+
 @pytest.mark.parametrize(("precision", "tolerance"), PRECISIONS)
 def test_without_the_fused_primitives_it_is_right_too(precision, tolerance, monkeypatch):
     monkeypatch.setattr(torch_backend, "has_fused", lambda: False)

@@ -19,7 +19,15 @@ from torch import Tensor
 from engine.backends.batches import bucket_for, split
 from engine.backends.plan import Plan
 from engine.backends.plan_evaluator import PlanEvaluator
-from engine.backends.torch_layers import Eager, Layers, cell_view, fused, has_fused, has_mkldnn
+from engine.backends.torch_layers import (
+    Eager,
+    Layers,
+    cell_view,
+    fused,
+    fused_takes_bf16,
+    has_fused,
+    has_mkldnn,
+)
 from engine.errors import ConfigError, EvaluatorError
 from engine.evaluator import Run, check_finite
 from engine.unpack import unpack_nhwc
@@ -65,8 +73,8 @@ class TorchEvaluator(PlanEvaluator):
     ConfigError
         For an unknown precision.
     EvaluatorError
-        If the network does not fit the game, its weights give no finite logits, or, with
-        `fixed_shape`, an answer depends on its place.
+        If the network does not fit the game, its weights give no finite logits, the CPU lacks what
+        bf16 needs, or, with `fixed_shape`, an answer depends on its place.
     """
 
     def __init__(
@@ -82,6 +90,11 @@ class TorchEvaluator(PlanEvaluator):
         super().__init__(game, load_plan, model)
         if precision not in ("auto", "fp32", "bf16"):
             raise ConfigError(f"precision on a CPU must be auto, fp32 or bf16, got {precision!r}")
+        if precision == "bf16" and has_fused() and not fused_takes_bf16():
+            raise EvaluatorError(
+                f"precision bf16 of {model} needs a CPU with AVX-512, which this one has not; "
+                "ask for fp32 or auto"
+            )
         if precision == "auto":
             precision = "bf16" if cpu_has_bf16() else "fp32"
         self._precision = precision

@@ -125,6 +125,13 @@ def has_fused() -> bool:
     return has_mkldnn() and all(hasattr(torch.ops.mkldnn, name) for name in names)
 
 
+def fused_takes_bf16() -> bool:
+    """True if the CPU has the instructions that those primitives need for bf16, emulated or not:
+    AVX-512, or AVX-NE-CONVERT."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
+
+
 def fused(
     layer: Layer, board_shape: tuple[int, int], dtype: torch.dtype, device: torch.device
 ) -> Convolution:
