@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plain_tictactoe import Plain, PlainGame
 from playing import Table, assert_legal, assert_same_records, network, opinions
-from test_endgame import PLENTY, SMALL, plain_results, random_positions
+from test_endgame import PLENTY, SMALL, after, plain_results, random_positions
 
 import games
 from engine.config import SearchConfig
@@ -15,7 +15,7 @@ from engine.errors import ConfigError
 from engine.evaluator import Evaluator
 from engine.local import LocalEvaluator, LocalUniform
 from engine.search import Search
-from games import GameState
+from games import Game, GameState
 
 TICTACTOE = games.make("tictactoe")
 CONNECT4 = games.make("connect4")
@@ -101,16 +101,41 @@ def test_a_proven_leaf_needs_no_evaluation() -> None:
         assert all(expected[c["action"]] == c["proven"] for c in search.candidates() if c["visits"])
 
 
-def test_the_distance_of_a_proven_move_is_kept_by_its_end() -> None:
+@cache
+def wins_within(game: Game, text: str, plies: int) -> bool:
+    """Whether whoever is to move can force a win in so many plies."""
+    state = game.state_from_text(text)
+    return plies > 0 and any(
+        loses_within(game, after(state, action), plies - 1) for action in state.get_legal_actions()
+    )
+
+
+def loses_within(game: Game, state: GameState, plies: int) -> bool:
+    """Whether whoever is to move has lost, or will in so many plies whatever he plays."""
+    if state.is_terminal():
+        return state.returns()[state.get_current_player()] == -1
+    children = [after(state, action) for action in state.get_legal_actions()]
+    # A move that ends the game loses it for nobody who makes it.
+    return plies > 0 and all(
+        not child.is_terminal() and wins_within(game, child.to_text(), plies - 1)
+        for child in children
+    )
+
+
+def test_what_is_proven_comes_true_within_its_distance() -> None:
     config = SearchConfig(num_simulations=100, solver=True, leaf_endgame_nodes=PLENTY)
     game = SMALL["connect4"]
-    for state in random_positions(game, 40, left=8):
-        search = searched(state, config, LocalUniform())
-        longest = game.max_game_length
-        for candidate in search.candidates():
-            if candidate["proven"]:
-                assert candidate["distance"] is not None
-                assert 1 <= candidate["distance"] <= longest
+    kept = 0
+    for state in random_positions(game, 120, left=9):
+        for candidate in searched(state, config, LocalUniform()).candidates():
+            child, left = after(state, candidate["action"]), candidate["distance"]
+            if candidate["proven"] and not child.is_terminal():
+                kept += 1
+                if candidate["proven"] == 1:
+                    assert loses_within(game, child, left - 1)
+                else:
+                    assert wins_within(game, child.to_text(), left - 1)
+    assert kept > 60
 
 
 def test_it_needs_the_solver() -> None:

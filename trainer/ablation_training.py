@@ -1,7 +1,8 @@
 """Two runs trained at the same time, each on its half of the cores.
 
 The machine under them may slow down for minutes, and what only one of them met would pass for a
-difference between them: one after the other, a switch that does nothing has come to -279 Elo.
+difference between them: decisive moves in Hex 7x7 came to -279 Elo one after the other, and to
++84 and -66 side by side.
 """
 
 import json
