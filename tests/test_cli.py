@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,10 @@ from running import ENVIRONMENT, here, options, ringzero, snapshot, start, wait_
 
 from trainer.arena.store import ArenaStore
 from trainer.cli import app
+from trainer.config import RunConfig
 from trainer.logs import LIBRARIES
 from trainer.runs import RunFolder
+from trainer.strict import flattened
 
 USAGE, DAMAGED = 2, 3
 
@@ -76,6 +79,15 @@ def test_help_of_every_verb_shows_an_example(words, capsys) -> None:
     assert here(*words, "--help") == 0
     out, err = capsys.readouterr()
     assert f"Example: ringzero {' '.join(words)}" in " ".join(out.split()) and err == ""
+
+
+def test_help_of_train_explains_every_key(capsys) -> None:
+    assert here("train", "--help") == 0
+    lines = capsys.readouterr().out.splitlines()
+    sections = {name: keys for name, keys in asdict(RunConfig()).items() if isinstance(keys, dict)}
+    for key in flattened(sections):
+        told = [number for number, line in enumerate(lines) if line.startswith(f"  --{key} ")]
+        assert len(told) == 1 and lines[told[0] + 1].startswith(" " * 6), key
 
 
 def test_the_command_line_loads_no_torch() -> None:

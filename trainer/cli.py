@@ -58,6 +58,8 @@ def main(argv: list[str] | None = None) -> None:
             )
         typed.clear()
         typed.update(overrides)
+        if args[:1] == ["train"] and {"--help", "-h"} & set(args):
+            app["train"].help_epilogue = _keys()
         sys.exit(app(args, exit_on_error=False, print_error=False, result_action="return_value"))
     except cyclopts.CycloptsError as error:
         _fail(str(error), USAGE, hint=_help_hint(args))
@@ -82,6 +84,14 @@ def _fail(message: str, code: int, hint: str = "") -> None:
     if hint:
         print(hint, file=sys.stderr)
     sys.exit(code)
+
+
+def _keys() -> str:
+    """Every key of the configuration for a person to read, made only when asked for."""
+    from trainer.config import RunConfig, options_text
+
+    keys = options_text(RunConfig(), min(console().width, 100))
+    return f"Keys, each with the value that it has where no preset sets it:\n\n{keys}"
 
 
 def _help_hint(args: list[str]) -> str:
@@ -116,7 +126,7 @@ def train(
 
     Example: ringzero train connect4 --max-time 20m --search.num_simulations 64
 
-    Any key of the configuration is an option: --section.key value. See --print-config.
+    Any key of the configuration, listed below, is an option: --section.key value.
 
     Parameters
     ----------

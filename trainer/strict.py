@@ -21,7 +21,7 @@ import tomli_w
 
 from engine.errors import ConfigError
 
-__all__ = ["flattened", "nested", "read_toml", "to_toml", "update"]
+__all__ = ["flattened", "nested", "options_text", "read_toml", "to_toml", "update"]
 
 T = TypeVar("T")
 TRUE, FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -59,7 +59,7 @@ def flattened(tables: Mapping[str, Any], path: str = "") -> dict[str, str]:
     for key, value in tables.items():
         if isinstance(value, Mapping):
             flat.update(flattened(value, f"{path}{key}."))
-        elif isinstance(value, list):
+        elif isinstance(value, list | tuple):
             flat[f"{path}{key}"] = ",".join(map(str, value))
         else:
             flat[f"{path}{key}"] = str(value).lower() if isinstance(value, bool) else str(value)
@@ -235,3 +235,21 @@ def _lines(config: Any, path: str = "") -> Iterator[str]:
         yield f"# {(inspect.getdoc(type(value)) or name).splitlines()[0]}"
         yield f"[{path}{name}]"
         yield from _lines(value, f"{path}{name}.")
+
+
+def options_text(config: Any, width: int) -> str:
+    """Every key of the sections of `config` as it is typed, its value, and what it means below."""
+    return "\n".join(_options(config, width)).strip()
+
+
+def _options(config: Any, width: int, path: str = "") -> Iterator[str]:
+    docs = _docs(type(config))
+    for item in fields(config):
+        value, name = getattr(config, item.name), f"{path}{item.name}"
+        if is_dataclass(value):
+            yield f"\n{(inspect.getdoc(value) or name).splitlines()[0]}"
+            yield from _options(value, width, f"{name}.")
+        elif path:
+            typed = "" if isinstance(value, dict) else flattened({name: value})[name] or '""'
+            yield f"  --{name} {typed}" if typed else f"  --{name}.KEY VALUE"
+            yield textwrap.indent(textwrap.fill(docs.get(item.name, ""), width - 6), " " * 6)

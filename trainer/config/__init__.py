@@ -11,7 +11,7 @@ from trainer.config.learning import LearnerConfig, NetworkConfig
 from trainer.config.quantities import duration, megabytes
 from trainer.config.run import BudgetConfig, CheckpointConfig, GameConfig, RunConfig
 from trainer.config.selfplay import SelfplayConfig
-from trainer.strict import to_toml
+from trainer.strict import options_text, to_toml
 
 __all__ = [
     "BudgetConfig",
@@ -24,6 +24,7 @@ __all__ = [
     "SelfplayConfig",
     "duration",
     "megabytes",
+    "options_text",
     "preset_names",
     "resolve",
     "to_toml",
