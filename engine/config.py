@@ -36,6 +36,9 @@ class SearchConfig:
     full_fraction: float = 0.25
     """Share of the moves that get a full search where fast ones are on. Only those are trained
     on. KataGo 3.1 uses 0.25."""
+    full_plies: int = 0
+    """The first so many moves after a game's opening get a full search in any case, >= 0: random
+    openings reach what games do not, and each game shows one. Ours."""
     initial_simulations: int = 0
     """Simulations of a full search when the run begins, from which they grow to
     `num_simulations`: a young network's values are not worth many; 0: no growth. MiniZero
@@ -158,6 +161,7 @@ class SearchConfig:
             num_simulations=("an integer >= 1", self.num_simulations >= 1),
             fast_simulations=("an integer >= 0", self.fast_simulations >= 0),
             full_fraction=("in [0, 1]", 0 <= self.full_fraction <= 1),
+            full_plies=("an integer >= 0", self.full_plies >= 0),
             initial_simulations=(
                 "0, or an integer from fast_simulations up to num_simulations",
                 self.initial_simulations == 0

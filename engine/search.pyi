@@ -1,5 +1,5 @@
 from collections.abc import Collection
-from typing import Any, TypedDict
+from typing import Any, TypedDict, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,7 @@ from engine.evaluator import Evaluator
 from engine.local import LocalEvaluator
 from games.base import GameState
 
+@type_check_only
 class Candidate(TypedDict):
     action: int
     visits: int

@@ -49,6 +49,7 @@ cdef class Player:
     cdef int32_t fast_simulations
     cdef double progress                   # of the run, which num_simulations belongs to
     cdef double full_fraction
+    cdef int32_t full_plies                # after a game's opening
     cdef double temperature
     cdef double final_temperature
     cdef int32_t temperature_plies

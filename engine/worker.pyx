@@ -88,6 +88,7 @@ cdef class Player:
         self.progress = 1.0
         self.fast_simulations = config.fast_simulations
         self.full_fraction = config.full_fraction
+        self.full_plies = config.full_plies
         self.temperature = config.temperature
         self.final_temperature = config.final_temperature
         self.temperature_plies = config.temperature_plies
@@ -549,7 +550,9 @@ cdef class Worker:
 
     cdef int _begin_search(self, GameSlot slot, Search search, Player player) except -1 nogil:
         cdef rng_t rng = rng_for(self.seed, slot.number, slot.ply, PURPOSE_CAP)
+        cdef int32_t played = slot.ply - <int32_t>slot.journal.header.num_opening
         slot.full_search = (player.fast_simulations == 0 or slot.journal.header.one_ply
+                            or played < player.full_plies
                             or next_uniform(&rng) < player.full_fraction)
         if player.kind == PLAYER_LOCAL:
             player.evaluator.restart(slot.number, slot.ply)

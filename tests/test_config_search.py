@@ -16,6 +16,7 @@ from engine.pool import PoolConfig
         ("num_simulations", 0, ">= 1"),
         ("fast_simulations", -1, ">= 0"),
         ("full_fraction", 1.5, r"in \[0, 1\]"),
+        ("full_plies", -1, ">= 0"),
         ("c_init", 0.0, "> 0"),
         ("c_base", -1.0, "> 0"),
         ("fpu_reduction", -0.1, ">= 0"),

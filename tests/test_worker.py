@@ -74,6 +74,16 @@ def test_a_share_of_the_searches_is_full() -> None:
         assert (visits == np.where(record.full_search, 40, 5)).all()
 
 
+def test_the_first_moves_after_an_opening_get_a_full_search() -> None:
+    player = network(40, fast_simulations=5, full_fraction=0.0, full_plies=2)
+    openings = [[], [3], [3, 3, 3]]
+    records = Table(CONNECT4, [player], games=6, limit=12, openings=openings).play(12).values()
+    for record in records:
+        begun = np.arange(record.num_plies) - record.num_opening
+        assert (record.full_search == ((begun >= 0) & (begun < 2))).all()
+    assert {record.num_opening for record in records} == {0, 1, 3}
+
+
 def test_temperature_zero_plays_the_most_visited_action() -> None:
     player = network(30, temperature=0.0, temperature_plies=0)
     for record in Table(CONNECT4, [player], limit=4).play(4).values():
