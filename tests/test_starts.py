@@ -44,6 +44,14 @@ def test_a_value_is_measured_against_what_is_proven_or_else_the_outcome() -> Non
     assert misjudgements(record, "surprise").tolist() == record.surprises.tolist()
 
 
+def test_of_openings_only_the_position_behind_them_competes() -> None:
+    record = replace(random_record(CONNECT4, 1), num_opening=3)
+    everywhere = misjudgements(record, "value")
+    found = misjudgements(record, "opening")
+    assert found[3] == everywhere[3] > 0
+    assert np.flatnonzero(found).tolist() == [3]
+
+
 @pytest.mark.parametrize("measure", ["value", "surprise"])
 def test_the_archive_ranks_the_worst_position_of_each_of_the_newest_games(measure) -> None:
     records = [random_record(CONNECT4, n) for n in range(30)]

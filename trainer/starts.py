@@ -5,6 +5,11 @@ network was wrong puts the effort where there is something to learn. The idea of
 archive of visited positions is Go-Exploit's (Trudeau and Bowling, arXiv:2302.12359); there they
 are drawn uniformly, here the worst misjudgement of each game competes with those of others.
 
+With the measure "opening" only the position behind a game's opening competes. A start whose games
+go on to contradict the network comes back again and again, until it is judged as it turns out, and
+then makes room: prioritized level replay (Jiang et al., arXiv:2010.03934), with openings for levels
+and the error of the value for a score.
+
 Shapes: ``T`` plies.
 """
 
@@ -28,12 +33,15 @@ def misjudgements(record: GameRecord, measure: str) -> npt.NDArray[np.float32]:
     searched.
 
     By "value": the difference between its value and what the next proof says, or else the
-    outcome. By "surprise": the divergence of the search's policy from its own.
+    outcome. By "opening": the same, of the position behind the opening alone. By "surprise": the
+    divergence of the search's policy from its own.
     """
     if measure == "surprise":
         return record.surprises.copy()
     truth = value_labels(record).outcomes
     searched = np.diff(record.policy_offsets) > 0
+    if measure == "opening":
+        searched &= np.arange(record.num_plies) == record.num_opening
     wrong: npt.NDArray[np.float32] = np.abs(record.prior_values - truth) * searched
     return wrong.astype(np.float32)
 
@@ -44,7 +52,7 @@ class StartArchive:
     Parameters
     ----------
     measure
-        "value" or "surprise": see `misjudgements`.
+        "value", "opening" or "surprise": see `misjudgements`.
     games
         How many games are remembered.
     """

@@ -37,8 +37,9 @@ class SelfplayConfig:
     """Share of the games that begin where the network misjudged an earlier game's position, in
     [0, 1] (search control: Go-Exploit, arXiv:2302.12359); 0: off."""
     start_measure: str = "value"
-    """What tells such positions: value (the network's value against the proven or final result)
-    or surprise (the search's policy against the network's)."""
+    """What tells such positions: value (the network's value against the proven or final result),
+    opening (the same where the games began: prioritized level replay, arXiv:2010.03934) or
+    surprise (the search's policy against the network's)."""
     reanalyse_share: float = 0.0
     """Share of what would be games that search one position of a stored game again with today's
     weights instead, in [0, 1) (MuZero Reanalyze, arXiv:2104.06294); 0: off."""
@@ -71,7 +72,10 @@ class SelfplayConfig:
             memory_mb=(">= 0", self.memory_mb >= 0),
             opening_plies=("an integer >= 0", self.opening_plies >= 0),
             start_share=("in [0, 1]", 0 <= self.start_share <= 1),
-            start_measure=("value or surprise", self.start_measure in ("value", "surprise")),
+            start_measure=(
+                "value, opening or surprise",
+                self.start_measure in ("value", "opening", "surprise"),
+            ),
             reanalyse_share=("in [0, 1)", 0 <= self.reanalyse_share < 1),
             rows_per_generation=("an integer >= 1", self.rows_per_generation >= 1),
             evaluator=(f"one of {', '.join(evaluators)}", self.evaluator in evaluators),
