@@ -20,6 +20,7 @@ from trainer.ablation_figures import (
     markdown,
     mean_ratio,
     pooled,
+    table,
     time_ratio,
 )
 from trainer.ablation_training import AblationError, Side, halves, train_side_by_side
@@ -162,6 +163,17 @@ signal.pause()
 
 def estimate(elo: float, sd: float) -> tuple[float, float, float]:
     return elo, elo - Z95 * sd, elo + Z95 * sd
+
+
+def test_the_table_leaves_out_what_was_not_measured() -> None:
+    switch = {"switch": "a=1+b=2", "elo": 5.0, "lo": 1.0, "hi": 9.0, "seeds": [{"elo": 5.0}],
+              "mistakes": {"without": 0.2, "with": 0.1}, "time_ratio": {}}  # fmt: skip
+    report = {"preset": "hex7", "budget": "4m", "seeds": [1], "games": 2, "simulations": 9,
+              "switches": [switch]}  # fmt: skip
+    headers = [column.header for column in table(report).columns]
+    assert headers[-2:] == ["mistakes without", "mistakes with"] and len(headers) == 5
+    switch["mistakes"] = None
+    assert [column.header for column in table(report).columns] == headers[:3]
 
 
 def test_one_seed_is_its_own_pool() -> None:

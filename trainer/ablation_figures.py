@@ -145,15 +145,18 @@ def _title(report: Mapping[str, Any]) -> str:
 
 
 def table(report: Mapping[str, Any]) -> Table:
-    """The report for a terminal."""
+    """The report for a terminal, without the columns of what was not measured."""
     made = Table(title=_title(report), title_justify="left")
-    for i, name in enumerate(COLUMNS):
-        figure = name.startswith("Elo")  # the one that shall not be broken
+    rows = _rows(report)
+    told = [i for i in range(len(COLUMNS)) if any(row[i] != "-" for row in rows)]
+    for i in told:
+        figure = COLUMNS[i].startswith("Elo")  # the one that shall not be broken
         made.add_column(
-            name, justify="left" if i == 0 else "right", overflow="fold", no_wrap=figure
+            COLUMNS[i], justify="left" if i == 0 else "right", overflow="fold", no_wrap=figure
         )
-    for row in _rows(report):
-        made.add_row(*row)
+    for switch, *figures in rows:
+        row = [switch.replace("+", "\n+ "), *figures]  # values tried together, a line each
+        made.add_row(*(row[i] for i in told))
     return made
 
 
