@@ -25,6 +25,7 @@ cdef struct bounds_t:        # a slot of the table
     int8_t upper
     int16_t distance
 
+# noexcept: C integers of a game that is there; nothing here can raise.
 cdef inline int32_t first_ply(Game game, int32_t ply) noexcept:
     """The ply of a game at which ends are tried first; below 0 it is counted back from the longest
     possible game."""
