@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -162,6 +163,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 WRITER = """
 import sys
+import tracemalloc
 sys.path[:0] = sys.argv[2:]
 from factories import random_record
 import games
@@ -259,6 +261,17 @@ def test_window_grows_with_the_run():
         sizes.append(len(window))
         assert len(window) == min(400, window.total_rows, max(50, window.total_rows // 2))
     assert sizes[-1] == 400
+
+
+def test_game_without_rows_costs_the_window_no_memory():
+    window = SampleWindow(GAME, 50)
+    window.add(random_record(GAME, n) for n in range(200))
+    nothing_to_learn = random_record(GAME, 200, fast=1.0)
+    tracemalloc.start()
+    assert window.add([nothing_to_learn]) == 0
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 50_000  # the visits of all 200 games: 240 kB
 
 
 def test_window_is_filled_from_the_store_as_if_it_had_seen_the_games(tmp_path):

@@ -201,6 +201,8 @@ class SampleWindow:
 
     def _append(self, record: GameRecord, plies: npt.NDArray[Any]) -> int:
         num = len(plies)
+        if not num:
+            return 0
         starts, stops = record.policy_offsets[plies], record.policy_offsets[plies + 1]
         has_policy = record.full_search[plies] & (stops > starts)
         counts = np.where(has_policy, stops - starts, 0).astype(np.int32)
@@ -235,7 +237,7 @@ class SampleWindow:
         self._targets.put(at, record, plies, symmetries)
         self._end += num
         oldest = max(0, self._end - self._max_rows) % self._max_rows
-        self._reserve(len(source), int(self._columns["start"][oldest]) if num else 0)
+        self._reserve(len(source), int(self._columns["start"][oldest]))
         target = np.arange(self._visit_end, self._visit_end + len(source)) % len(self._visits)
         self._visit_actions[target] = actions
         self._visits[target] = record.policy_weights[source]
