@@ -163,7 +163,6 @@ def test_a_missing_folder_is_named(tmp_path):
 
 WRITER = """
 import sys
-import tracemalloc
 sys.path[:0] = sys.argv[2:]
 from factories import random_record
 import games
